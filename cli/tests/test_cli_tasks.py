@@ -18,7 +18,7 @@ from waybill_contracts.wire.lifecycle import LifecycleType
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.served import Served, listening
 from waybill_testkit.samples import reported
-from waybill_worker.storage import ObjectStore
+from waybill_worker.object_store import ObjectStore
 
 
 def test_tasks_are_listed_newest_first_and_filtered(gateway: Served, waybill: Waybill) -> None:

@@ -17,7 +17,7 @@ from waybill_gateway.files.collector import Collector
 from waybill_ledger import ABANDONED_AFTER, renew_marks
 from waybill_ledger.schema.tables import FILES
 from waybill_testkit.gateway.in_process import Gateway, running
-from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.object_store.store import ObjectStore
 
 
 class Hold:

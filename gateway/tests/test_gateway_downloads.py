@@ -17,7 +17,7 @@ from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.gateway.in_process import problem, running
 from waybill_worker.runtime.http_server import HttpServer
-from waybill_worker.storage.object_store import ObjectMissing, StoreUnavailable
+from waybill_worker.storage.errors import ObjectMissing, StoreUnavailable
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("The object store fails: …"), ObjectMissing("a/key")])

@@ -14,7 +14,7 @@ from waybill_database import Records
 from waybill_ledger import Submission, accept
 from waybill_testkit.gateway.in_process import running
 from waybill_testkit.samples import new_task
-from waybill_worker.storage import ObjectStore
+from waybill_worker.object_store import ObjectStore
 
 CONTENT = b"what the caller uploads" * 100_000
 #: In their order.

@@ -39,7 +39,7 @@ from waybill_worker.errors import (
     TransientError,
     UnreachableError,
 )
-from waybill_worker.storage.object_store import StoreUnavailable
+from waybill_worker.storage.errors import StoreUnavailable
 
 GUARANTEES: Final = Path(__file__).parents[2] / "docs" / "guarantees.md"
 BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,9 +20,9 @@ from waybill_worker.attempt.sync_attempt import Portal, SyncAttempt
 from waybill_worker.errors import PermanentError
 from waybill_worker.files import AttemptFiles, NoObjectStoreError
 from waybill_worker.inbox.claims import Claimed
+from waybill_worker.object_store.store import ObjectStore
 from waybill_worker.outcome import OUTCOME, Cancelled, Completed, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.lifecycle_events import outcome_event
-from waybill_worker.storage.object_store import ObjectStore
 
 TASK = "01a20797-6d09-71fe-b759-803ec3a459ee"
 UPLOADED = b"what the caller has uploaded"

@@ -27,10 +27,10 @@ from waybill_worker.inbox.inbox import Inbox, LeaseLostError
 from waybill_worker.limits.running_handlers import RunningHandlers, uncancellable
 from waybill_worker.limits.time_limits import DEFAULT_LIMITS, TimeLimits
 from waybill_worker.limits.watchdog import Watchdog
+from waybill_worker.object_store.store import ObjectStore
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, RetryLater, Snoozed
 from waybill_worker.publish.publisher import OutgoingMessage, Publisher
 from waybill_worker.publish.reporter import Reporter
-from waybill_worker.storage.object_store import ObjectStore
 
 POLICY = RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=1, jitter=0)
 Function = Callable[[Attempt], Coroutine[Any, Any, dict[str, Any]]]

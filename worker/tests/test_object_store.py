@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 from waybill_testkit.bucket import Bucket
-from waybill_worker.storage.object_store import (
-    DOWNLOAD_CHUNK_BYTES,
-    ObjectMissing,
-    ObjectStore,
-    ObjectTooLarge,
-    StoreUnavailable,
-)
+from waybill_worker.object_store.store import DOWNLOAD_CHUNK_BYTES, ObjectStore
+from waybill_worker.storage import ObjectMissing, ObjectTooLarge, StoreUnavailable
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

@@ -15,13 +15,8 @@ from pydantic import ValidationError
 from waybill_testkit.bucket import Bucket
 from waybill_testkit.listening import listening
 from waybill_worker.errors import UnreachableError
-from waybill_worker.storage.object_store import (
-    ObjectMissing,
-    ObjectStore,
-    StoreMisconfigured,
-    StoreUnavailable,
-)
-from waybill_worker.storage.s3 import ObjectStoreSettings
+from waybill_worker.object_store.store import ObjectStore
+from waybill_worker.storage import ObjectMissing, ObjectStoreSettings, StoreMisconfigured, StoreUnavailable
 
 
 async def got(address: str) -> httpx.Response:

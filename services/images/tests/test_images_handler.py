@@ -14,7 +14,7 @@ from waybill_testkit.bucket import Bucket
 from waybill_worker.attempt.attempt import Attempt
 from waybill_worker.errors import PermanentError
 from waybill_worker.files import AttemptFiles
-from waybill_worker.storage.object_store import ObjectStore
+from waybill_worker.object_store.store import ObjectStore
 from waybill_worker.worker_pool.pool import WorkerPoolOptions
 from waybill_worker.worker_pool.process import WorkerLimits
 

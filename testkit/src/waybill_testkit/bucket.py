@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from waybill_worker.storage import ObjectStore, ObjectStoreSettings
+from waybill_worker.object_store import ObjectStore
+from waybill_worker.storage import ObjectStoreSettings
 
 #: The server accepts any, but a client needs some to sign with.
 _KEY, _SECRET = "a-key", "a-secret"

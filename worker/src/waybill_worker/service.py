@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from inspect import getdoc, unwrap
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import uvloop
 from faststream.specification import AsyncAPI
@@ -59,7 +59,10 @@ from waybill_worker.runtime import (
     in_processes,
     made,
 )
-from waybill_worker.storage import ObjectStore
+
+if TYPE_CHECKING:
+    # Entered only where there are files.
+    from waybill_worker.object_store import ObjectStore
 
 log = get_logger(__name__)
 
@@ -315,10 +318,15 @@ class _HandlersEnd(Component):
         self._watchdog.end_with_the_late()
 
 
-def _store_of(settings: ServiceSettings) -> ObjectStore | None:
+def _store_of(settings: ServiceSettings) -> "ObjectStore | None":
     """The object store that the settings name; None: its attempts have no files."""
     url = settings.object_store_url
-    return None if url is None else ObjectStore.from_url(url, settings.s3_options())
+    if url is None:
+        return None
+    # Imported here: most services have no files, and its client takes seven megabytes.
+    from waybill_worker.object_store import ObjectStore  # noqa: PLC0415 - see the comment
+
+    return ObjectStore.from_url(url, settings.s3_options())
 
 
 def _described(handlers: tuple[Handler, ...]) -> str:

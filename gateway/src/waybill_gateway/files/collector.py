@@ -17,9 +17,10 @@ from waybill_ledger import (
     mark_unused,
     renew_marks,
 )
+from waybill_worker.object_store import ObjectStore
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import PeriodicTask, throttled
-from waybill_worker.storage import ObjectStore, StoreUnavailable
+from waybill_worker.storage import StoreUnavailable
 
 log = get_logger(__name__)
 

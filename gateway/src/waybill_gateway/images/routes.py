@@ -23,7 +23,8 @@ from waybill_gateway.probe import ImageFacts, RefusedImage
 from waybill_gateway.runtime import ResourcesDep, kind_in_use
 from waybill_gateway.tasks import AcceptedTask, PostDep, accept_task, find_task, new_task
 from waybill_ledger import Task
-from waybill_worker.storage import ObjectMissing, ObjectStore
+from waybill_worker.object_store import ObjectStore
+from waybill_worker.storage import ObjectMissing
 
 router = APIRouter(tags=["images"], route_class=GuardedRoute)
 

@@ -16,8 +16,8 @@ from waybill_gateway.settings import GatewaySettings
 from waybill_ledger import require_current
 from waybill_ledger.deadletters.letters import ContractGate
 from waybill_ledger.registry import RegistryCopy
+from waybill_worker.object_store import ObjectStore
 from waybill_worker.runtime import Condition, DatabaseWait, Readiness, Refresh, Timekeeper
-from waybill_worker.storage import ObjectStore
 
 #: What a convenience route demands of data beyond the contract of its kind.
 #:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from waybill_contracts.events import Event, WhenUncertain
 from waybill_contracts.wire import DeadReason, ErrorInfo, LifecycleEvent, ProgressInfo, trace_id_of
@@ -34,7 +34,10 @@ from waybill_worker.observe import get_logger
 from waybill_worker.outcome import Cancelled, Completed, Died, Outcome, may_have_happened, result_of
 from waybill_worker.outputs import KeyringSource, ProgressReports, Spawning, no_keyring
 from waybill_worker.publish import Reporter, progress_event, retry_until_success, started_event
-from waybill_worker.storage import ObjectStore
+
+if TYPE_CHECKING:
+    # Entered only where there are files.
+    from waybill_worker.object_store import ObjectStore
 
 log = get_logger(__name__)
 
@@ -75,7 +78,7 @@ class Attempts:
         watchdog: Watchdog,
         running: RunningHandlers,
         keyring: KeyringSource = no_keyring,
-        store: ObjectStore | None = None,
+        store: "ObjectStore | None" = None,
     ) -> None:
         self.isolation: Isolation[Any] | None = None
         self.processes: FunctionProcesses | None = None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pydantic import TypeAdapter
 
@@ -24,7 +24,11 @@ from waybill_contracts.files import (
 from waybill_contracts.privacy import NO_MASK, Mask
 from waybill_worker.errors import PermanentError, SnoozeError
 from waybill_worker.observe import get_logger
-from waybill_worker.storage import ObjectMissing, ObjectStore, ObjectTooLarge
+from waybill_worker.storage import ObjectMissing, ObjectTooLarge
+
+if TYPE_CHECKING:
+    # Entered only where there are files.
+    from waybill_worker.object_store import ObjectStore
 
 log = get_logger(__name__)
 
@@ -56,7 +60,7 @@ class AttemptFiles:
         mask: what must not be in names.
     """
 
-    def __init__(self, store: ObjectStore | None = None, task_id: str = "", mask: Mask = NO_MASK) -> None:
+    def __init__(self, store: "ObjectStore | None" = None, task_id: str = "", mask: Mask = NO_MASK) -> None:
         self._store = store
         self._task_id = task_id
         self._mask = mask
@@ -175,7 +179,7 @@ class AttemptFiles:
             async for chunk in chunks:
                 await asyncio.to_thread(copy.write, chunk)
 
-    def _there(self) -> ObjectStore:
+    def _there(self) -> "ObjectStore":
         if self._store is None:
             raise NoObjectStoreError
         return self._store

@@ -1,22 +1,17 @@
-"""The object store: files by content address, in a folder or in S3."""
+"""What is known of the object store where there are no files: its settings, keys and errors."""
 
-from waybill_worker.storage.object_store import (
-    ObjectMissing,
-    ObjectStore,
-    ObjectTooLarge,
-    StoreMisconfigured,
-    StoreUnavailable,
-    content_key,
-)
-from waybill_worker.storage.s3 import ObjectStoreSettings, StoreSettings
+from waybill_worker.storage.errors import ObjectMissing, ObjectTooLarge, StoreMisconfigured, StoreUnavailable
+from waybill_worker.storage.keys import check_key, content_key
+from waybill_worker.storage.settings import ObjectStoreSettings, S3Options, StoreSettings
 
 __all__ = [
     "ObjectMissing",
-    "ObjectStore",
     "ObjectStoreSettings",
     "ObjectTooLarge",
+    "S3Options",
     "StoreMisconfigured",
     "StoreSettings",
     "StoreUnavailable",
+    "check_key",
     "content_key",
 ]

@@ -18,9 +18,17 @@ from obstore.exceptions import BaseError as StoreError
 from obstore.store import LocalStore, S3Store, from_url
 from obstore.store import ObjectStore as Backend
 
-from waybill_worker.errors import UnreachableError
+from waybill_worker.object_store.bucket import open_bucket
 from waybill_worker.observe import SpanKind, span
-from waybill_worker.storage.s3 import S3Options, open_bucket
+from waybill_worker.storage import (
+    ObjectMissing,
+    ObjectTooLarge,
+    S3Options,
+    StoreMisconfigured,
+    StoreUnavailable,
+    check_key,
+    content_key,
+)
 
 if TYPE_CHECKING:
     # They are there for type checkers alone.
@@ -36,26 +44,6 @@ DOWNLOAD_CHUNK_BYTES = 256 * 1024
 _CACHE_CONTROL: Final = "private, max-age=31536000, immutable"
 #: An address in the client's errors.
 _ADDRESS = re.compile(r"https?://\S+")
-#: A part of a key; parts are separated by single slashes. File systems and URLs read a key unchanged.
-_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_SUFFIX = re.compile(r"(\.[a-z0-9]{1,8})?")
-
-
-class ObjectMissing(LookupError):  # noqa: N818 - it is a state of the store, and `except ObjectMissing` reads as one
-    """The store has no file under this key."""
-
-
-class StoreUnavailable(UnreachableError):  # noqa: N818 - named like its siblings
-    """The store cannot be reached, or fails. The text of the error has no address."""
-
-
-class StoreMisconfigured(StoreUnavailable):
-    """The store refuses our credentials, or has no such bucket: people must correct that."""
-
-
-class ObjectTooLarge(ValueError):  # noqa: N818 - named like its sibling
-    """The file under this key is larger than the caller accepts."""
 
 
 class ObjectStore:
@@ -285,27 +273,6 @@ def _remove_folder(folder: Path) -> None:
     except FileNotFoundError:
         if folder.exists():
             _remove_folder(folder)
-
-
-def content_key(sha256: str, *, prefix: str, suffix: str = "") -> str:
-    """The key of content with this hash.
-
-    Raises:
-        ValueError: a part cannot be in a key.
-    """
-    if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"not a SHA-256 in lower-case hex: {sha256!r}")
-    if not _SUFFIX.fullmatch(suffix):
-        raise ValueError(f"not a file name's suffix: {suffix!r}")
-    key = f"{prefix}/{sha256[:2]}/{sha256}{suffix}"
-    check_key(key)
-    return key
-
-
-def check_key(key: str) -> None:
-    """Raises ValueError unless it is a key: relative, no empty, `.` or `..` parts, no special characters."""
-    if not all(_PART.fullmatch(part) for part in key.split("/")):
-        raise ValueError(f"not an object's key: {key!r}")
 
 
 async def _parts(chunks: "BytesStream", key: str) -> AsyncIterator[bytes]:
