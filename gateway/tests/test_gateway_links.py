@@ -94,8 +94,12 @@ async def test_an_altered_link_opens_nothing(gateway: Served) -> None:
         "/v1/watch/x",
     ]
     for path in forged:
-        for end in ("", "/events", "/page"):
+        for end in ("", "/events"):
             problem(await gateway.client.get(path + end), 404, "no_such_link")
+        page = await gateway.client.get(f"{path}/page")
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "not a link of this installation" in page.text
+        assert "refresh" not in page.text
 
 
 async def test_a_link_ends_with_its_key(gateway: Served) -> None:
@@ -162,12 +166,18 @@ async def test_a_link_is_asked_and_watched_only_so_often(gateway: Served) -> Non
     for stream in streams:
         await stream.__aenter__()
     problem(await gateway.client.get(f"{link}/events"), 503, "too_many_watchers")
+    page = await gateway.client.get(f"{link}/page", params={"wait": 5})
     answers = [await gateway.client.get(link) for _ in range(30)]
     for stream in streams:
         await stream.__aexit__(None, None, None)
 
     refused = [answer for answer in answers if answer.status_code != 200]
     problem(refused[0], 429, "too_many_requests")
+    # One more at a page sees the state of now, and one too many when to look again.
+    assert (page.status_code, 'data-state="pending"' in page.text) == (200, True)
+    assert 'content="10; url=?wait=5"' in page.text
+    late = await gateway.client.get(f"{link}/page")
+    assert (late.status_code, "Not just now" in late.text, "refresh" in late.text) == (429, True, True)
 
 
 async def test_only_pages_of_named_origins_may_read_links_and_nothing_else(gateway: Served) -> None:

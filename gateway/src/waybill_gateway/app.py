@@ -53,6 +53,7 @@ from waybill_gateway.users import routes as users
 from waybill_gateway.watching import LinkOrigins
 from waybill_gateway.watching import event_routes as events
 from waybill_gateway.watching import link_routes as links
+from waybill_gateway.watching import page_routes as link_pages
 from waybill_ledger import SchemaError
 from waybill_worker.observe import is_tracing, make_registry
 from waybill_worker.runtime import WRONG_SETTING, configuring
@@ -71,6 +72,7 @@ _ROUTES = (
     tasks,
     events,
     links,
+    link_pages,
     task_files,
     cancellations,
     accounting,

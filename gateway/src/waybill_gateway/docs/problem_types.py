@@ -223,7 +223,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "watch_task": ("no_such_task",),
         "get_linked_task": (*_LINK, "too_many_watchers"),
         "watch_linked_task": _LINK,
-        "show_linked_task": (*_LINK, "too_many_watchers"),
+        "show_linked_task": _LINK,
         "cancel_task": ("no_such_task", "too_late"),
         "get_account": ("empty_range",),
         "prune": ("too_young",),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from waybill_contracts.states import State
+from waybill_gateway.http import Problem
 from waybill_gateway.watching.models import LinkView
 
 #: Seconds for which the next page waits for the end of the task, while the browser shows this one.
@@ -24,8 +25,10 @@ _WORDS: Final = {
     State.FAILED: "Failed",
     State.CANCELLED: "Cancelled",
 }
-#: The browser asks for the next page after a second, and goes on to show this one until it has it.
-_AGAIN: Final = f'<meta http-equiv="refresh" content="1; url=?wait={PAGE_WAIT_SECONDS}">\n'
+#: The browser asks for the next page after so many seconds, and goes on to show this one until it has it.
+_AGAIN: Final = f'<meta http-equiv="refresh" content="{{pause}}; url=?wait={PAGE_WAIT_SECONDS}">\n'
+#: Seconds between two pages, and where too many look for each to wait for the next state.
+_PAUSE, _LONG_PAUSE = 1, 10
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -38,10 +41,24 @@ progress {{ width: 100% }}</style>
 """
 
 
-def page_of(view: LinkView) -> str:
-    """The page that shows a task."""
-    again = "" if view.state.is_terminal else _AGAIN
+def page_of(view: LinkView, *, is_crowded: bool = False) -> str:
+    """The page that shows a task.
+
+    Args:
+        view: of the task.
+        is_crowded: whether too many look at it for each to wait for its next state.
+    """
+    again = "" if view.state.is_terminal else _AGAIN.format(pause=_LONG_PAUSE if is_crowded else _PAUSE)
     return _PAGE.format(again=again, words=_WORDS[view.state], state=view.state, progress=_progress(view))
+
+
+def page_of_problem(problem: Problem) -> str:
+    """The page that says why a link shows nothing; it is asked for again where that may help."""
+    passes = "Retry-After" in (problem.headers or {})
+    again = _AGAIN.format(pause=_LONG_PAUSE) if passes else ""
+    words = "Not just now" if passes else "Nothing to see here"
+    detail = f"<p>{escape(str(problem.detail))}</p>\n"
+    return _PAGE.format(again=again, words=words, state="unknown", progress=detail)
 
 
 @cache
