@@ -27,6 +27,14 @@ def test_a_schedule_is_paused_and_resumed(weekly: str, waybill: Waybill) -> None
     assert waybill("schedules", "resume", "weekly").out.startswith("active  weekly, next ")
 
 
+def test_a_schedule_is_run_by_hand(weekly: str, waybill: Waybill) -> None:
+    waybill("schedules", "pause", "weekly")
+    ran = waybill("schedules", "run", "weekly", "--json")
+    assert ran.code == 0
+    last = waybill("schedules", "show", weekly, "--json").document["last_tasks"]
+    assert [task["id"] for task in last] == [ran.document["id"]]
+
+
 def test_a_schedule_is_removed_only_when_that_is_meant(weekly: str, waybill: Waybill) -> None:
     assert waybill("schedules", "rm", "weekly").code == 2
     assert waybill("schedules", "rm", "weekly", "--yes").code == 0
