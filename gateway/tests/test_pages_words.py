@@ -20,7 +20,7 @@ from waybill_gateway.tasks.models import (
 )
 from waybill_gateway.ui.overview.findings import Snapshot, findings
 from waybill_gateway.ui.overview.services import services_of
-from waybill_gateway.ui.tasks.reasons import Facts, reasons
+from waybill_gateway.ui.tasks.reasons import Facts, put_off_by, reasons
 from waybill_gateway.ui.tasks.waterfall import waterfall
 from waybill_ledger import OpenWork
 from waybill_ledger.deadletters import GroupState, LetterState
@@ -157,6 +157,33 @@ def test_each_wait_has_its_words() -> None:
     assert why(task(subtask(State.RUNNING, attempt=1))).startswith(
         "Attempt 1 runs: the last report came 1 min ago"
     )
+
+
+def test_an_attempt_that_is_put_off_says_until_when_and_why() -> None:
+    error = {"type": "CircuitOpenError", "message": "crm did not answer"}
+    shown = task(subtask(State.RETRYING, attempt=2, error=error, next_attempt_at=after(160)))
+    words = why(shown, put_off=frozenset({"email"}))
+    assert words.startswith("Attempt 2 is put off until in 1 min (")
+    assert "because the other side did not answer lately, and is not asked for a while" in words
+    assert "(CircuitOpenError: crm did not answer). It counts as none." in words
+    assert "put off" not in why(shown)
+
+
+def test_what_no_release_reads_waits_for_one() -> None:
+    pending = task(subtask(State.PENDING), kind="email.requested")
+    words = why(pending, version=2)
+    assert words == (
+        "Its data is of version 2 of email.requested, and email reads 1: it waits for a release that reads it."
+    )
+    assert "version" not in why(pending, version=1)
+    gone = task(subtask(State.PENDING), kind="sync.requested")
+    assert "does not handle sync.requested any more" in why(gone, version=1)
+
+
+def test_only_the_last_report_of_a_service_says_that_it_put_off() -> None:
+    events = [event("snoozed", 1), event("started", 2)]
+    assert put_off_by(events[:1]) == {"email"}
+    assert put_off_by(events) == frozenset()
 
 
 def test_who_has_ended_needs_no_reason() -> None:
