@@ -12,7 +12,7 @@ from waybill_gateway.ui.desk import (
 from waybill_gateway.ui.frame import assets, sign_in
 from waybill_gateway.ui.overview import overview_page
 from waybill_gateway.ui.schedules import new_pages, schedule_pages
-from waybill_gateway.ui.tasks import list_page, task_page
+from waybill_gateway.ui.tasks import cancel_pages, list_page, task_page
 
 #: Modules whose routers make up the page.
 PAGES = (
@@ -20,6 +20,8 @@ PAGES = (
     sign_in,
     overview_page,
     list_page,
+    # Its path would match that of a task.
+    cancel_pages,
     task_page,
     group_pages,
     # Its paths would match that of a letter.

@@ -1,5 +1,5 @@
-"""Pages about tasks: the list, one task, cancelling, revealing."""
+"""Pages of tasks: the list with its search, one task, many that are cancelled together."""
 
-from waybill_gateway.ui.tasks import list_page, task_page
+from waybill_gateway.ui.tasks import cancel_pages, list_page, task_page
 
-__all__ = ["list_page", "task_page"]
+__all__ = ["cancel_pages", "list_page", "task_page"]

@@ -17,6 +17,10 @@ from waybill_ledger import count_tasks
 
 #: Tasks that are counted at most: enough to see whether a filter is narrow.
 MOST_COUNTED: Final = 1_000
+#: Suggestions of a search.
+MOST_SUGGESTED: Final = 500
+#: Filters that a search may have in it.
+_TERMS: Final = ("state", "kind", "service")
 #: Tasks that a search looks at, unless it is asked to look at all.
 MOST_SEARCHED: Final = 100_000
 
@@ -44,7 +48,7 @@ async def show_tasks(
     page: PageDep, resources: ResourcesDep, caller: CallerDep, asked: Annotated[ListQuery, Query()]
 ) -> Response:
     """Shows tasks, newest first."""
-    wanted = _for_the_api(page, asked)
+    wanted = for_the_api(page, asked)
     found = await api.get_tasks(resources, caller, wanted)
     registry = resources.kinds.current
     # Each further page names the time at which the first one began to look.
@@ -62,6 +66,8 @@ async def show_tasks(
         services=sorted(registry.services),
         windows=WINDOW_WORDS,
         searched=wanted.newest,
+        may_be_open=asked.state is None or not asked.state.is_terminal,
+        filters=asked.model_dump(mode="json", exclude={"limit", "cursor"}, exclude_none=True),
         is_filtered=bool(asked.model_dump(exclude={"limit", "cursor"}, exclude_none=True)),
     )
 
@@ -70,8 +76,13 @@ async def show_tasks(
 async def search(
     page: PageDep, resources: ResourcesDep, caller: CallerDep, q: Annotated[Search | None, Query()] = None
 ) -> Response:
-    """Leads to the one task whose id begins with this text, or to the list of all tasks that match it."""
-    text = (q or "").strip()
+    """Leads to the one task whose id begins with this text, or to the list of all tasks that match it.
+
+    `kind:`, `service:` and `state:` in it are filters.
+    """
+    filters, text = terms_of(q or "")
+    if filters:
+        return page.redirect("/ui/tasks", **filters, q=text or None)
     if is_beginning(text):
         found = await api.get_tasks(resources, caller, TaskQuery(id=text, limit=2))
         if len(found.items) == 1:
@@ -81,13 +92,39 @@ async def search(
     return page.redirect("/ui/tasks", q=text or None)
 
 
+@router.get("/ui/search/suggestions", name="get_tasks")
+async def suggest(page: PageDep, resources: ResourcesDep) -> Response:
+    """Gives what a search may be narrowed by: states, kinds, services."""
+    registry = resources.kinds.current
+    known = {"state": State, "kind": sorted(registry.kinds), "service": sorted(registry.services)}
+    suggestions = [f"{name}:{value}" for name, values in known.items() for value in values]
+    return page.render("suggestions.html", suggestions=suggestions[:MOST_SUGGESTED])
+
+
+def terms_of(text: str) -> tuple[dict[str, str], str]:
+    """The filters in a search, and the rest of it.
+
+    Example: `terms_of("kind:email.requested order 17")` returns `({"kind": "email.requested"}, "order 17")`.
+    """
+    filters: dict[str, str] = {}
+    rest = []
+    for word in text.split():
+        name, sign, value = word.partition(":")
+        if sign and value and name in _TERMS:
+            filters[name] = value
+        else:
+            rest.append(word)
+    return filters, " ".join(rest) if filters else text.strip()
+
+
 def is_beginning(text: str) -> bool:
     """Whether a text may be the beginning of an id; a short word such as `add` rather is not."""
     digits = text.replace("-", "")
     return len(digits) >= _FEWEST_DIGITS and set(text.lower()) <= _OF_IDS and len(text) <= _ID_LENGTH
 
 
-def _for_the_api(page: Page, asked: ListQuery) -> TaskQuery:
+def for_the_api(page: Page, asked: ListQuery) -> TaskQuery:
+    """The filters as the API has them: those of a length of time end now."""
     given = asked.model_dump(exclude={"within", "everything"}, exclude_unset=True)
     if asked.takes_long and not asked.everything:
         given["newest"] = MOST_SEARCHED
