@@ -173,7 +173,8 @@ def test_what_no_release_reads_waits_for_one() -> None:
     pending = task(subtask(State.PENDING), kind="email.requested")
     words = why(pending, version=2)
     assert words == (
-        "Its data is of version 2 of email.requested, and email reads 1: it waits for a release that reads it."
+        "Its data is of version 2 of email.requested, and email reads 1: "
+        "it waits for a release that reads it."
     )
     assert "version" not in why(pending, version=1)
     gone = task(subtask(State.PENDING), kind="sync.requested")
