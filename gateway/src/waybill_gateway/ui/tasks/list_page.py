@@ -1,5 +1,6 @@
 """The list of tasks: searched, filtered, paged; each view has an address of its own."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
@@ -96,7 +97,11 @@ async def search(
 async def suggest(page: PageDep, resources: ResourcesDep) -> Response:
     """Gives what a search may be narrowed by: states, kinds, services."""
     registry = resources.kinds.current
-    known = {"state": State, "kind": sorted(registry.kinds), "service": sorted(registry.services)}
+    known: dict[str, Sequence[str]] = {
+        "state": list(State),
+        "kind": sorted(registry.kinds),
+        "service": sorted(registry.services),
+    }
     suggestions = [f"{name}:{value}" for name, values in known.items() for value in values]
     return page.render("suggestions.html", suggestions=suggestions[:MOST_SUGGESTED])
 
