@@ -294,3 +294,11 @@ def test_an_insert_sets_the_columns_that_its_rows_have(connection: Connection) -
     assert NUMBERED.rows(connection, {"number": 3, "id": "c"}) == [("c", 3)]
     stored = connection.execute(select(THINGS.c.id, THINGS.c.number, THINGS.c.is_good).order_by(THINGS.c.id))
     assert stored.all() == [("a", 1, None), ("b", 2, True), ("c", 3, None)]
+
+
+def test_no_column_of_a_later_row_is_dropped(connection: Connection) -> None:
+    rows = [{"id": "a", "number": 1}, {"id": "b", "number": 2, "is_good": True}]
+    for execute in (INSERT.write, lambda connection, rows: NUMBERED.rows(connection, *rows)):
+        for given in (rows, rows[::-1]):
+            with pytest.raises(ValueError, match="must have the columns of the first: id, number"):
+                execute(connection, given)

@@ -55,7 +55,8 @@ class DriverStatement:
 
     Args:
         statement: the same for both dialects, or a function that makes it for the name of one. It compares
-            with lists by `among`. An INSERT sets the columns that its first row has.
+            with lists by `among`. An INSERT sets the columns that its first row has; a later row
+            with others is refused.
         whole: PostgreSQL gets all rows of a call in one value of one statement, not one by one. For an INSERT
             or UPDATE of which no two rows of a call change the same row.
         key: of an UPDATE that is `whole`: a column that an index begins with, and the parameter for it.
@@ -119,6 +120,8 @@ class DriverStatement:
 
     def _form(self, connection: Connection, rows: Sequence[Values], *, row_by_row: bool = False) -> "_Form":
         dialect, names = connection.dialect, tuple(rows[0])
+        if any(len(row) != len(names) for row in rows):
+            raise ValueError(f"all rows of one call must have the columns of the first: {', '.join(names)}")
         is_whole = self._is_whole and len(rows) > 1 and dialect.name == "postgresql" and not row_by_row
         known_by = (dialect.name, is_whole, *names)
         form = self._forms.get(known_by)
