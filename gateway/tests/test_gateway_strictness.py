@@ -10,7 +10,7 @@ import pytest
 from pydantic_core import from_json
 
 from waybill_gateway.documents import FOLDER
-from waybill_gateway.http.single_headers import SINGLE
+from waybill_gateway.http.single_headers import SINGLE_HEADERS
 from waybill_ledger.schema.tables import TASKS
 from waybill_testkit.gateway.in_process import EMAIL, JSON, Gateway, fields, problem
 
@@ -136,7 +136,7 @@ async def test_numbers_are_taken_as_json_writes_them(gateway: Gateway) -> None:
         assert (await gateway.post("/v1/emails", EMAIL | {"delay_seconds": delay})).status_code == 202
 
 
-@pytest.mark.parametrize("name", sorted(SINGLE))
+@pytest.mark.parametrize("name", sorted(SINGLE_HEADERS))
 async def test_a_header_that_counts_once_may_not_come_twice(gateway: Gateway, name: bytes) -> None:
     once = {b"content-type": b"application/json"}
     headers = [*(once | {name: once.get(name, b"one")}).items(), (name, b"other")]

@@ -58,8 +58,8 @@ class Clock:
 
     def now(self) -> datetime:
         """The current time."""
-        if not self._is_remote:
-            self.observe(self._system())
+        if not self._is_remote and self.observe(shown := self._system()):
+            return shown
         return self._origin + timedelta(seconds=self._elapsed())
 
     @property
@@ -67,15 +67,16 @@ class Clock:
         """How far the clock was set forward, as long as that is not trusted."""
         return None if self._leap is None else self._leap[0]
 
-    def observe(self, shown: datetime) -> None:
-        """Takes a reading of the clock."""
+    def observe(self, shown: datetime) -> bool:
+        """Takes a reading of the clock; returns whether it is trusted, and so the current time."""
         with self._lock:
             elapsed = self._elapsed()
             origin = shown - timedelta(seconds=elapsed)
             ahead = origin - self._origin
             if self._has_reading and ahead > LEAP and not self._is_trusted(ahead, elapsed):
-                return
+                return False
             self._origin, self._has_reading, self._leap = origin, True, None
+        return True
 
     def _is_trusted(self, ahead: timedelta, elapsed: float) -> bool:
         if self._leap is None or abs(ahead - self._leap[0]) > LEAP:

@@ -34,7 +34,7 @@ from waybill_gateway.http.problems import (
     problem_answer,
 )
 from waybill_gateway.http.protocol import HttpLimits, LimitedProtocol
-from waybill_gateway.http.single_headers import require_single
+from waybill_gateway.http.single_headers import SINGLE_HEADERS, require_single
 from waybill_gateway.http.tracing import TraceRequests
 from waybill_gateway.http.validation import validated, validated_beside
 
@@ -45,6 +45,7 @@ __all__ = [
     "MAX_INTEGER",
     "NOT_BLANK",
     "PROBES",
+    "SINGLE_HEADERS",
     "TYPE_PREFIX",
     "Beginning",
     "BodyLimit",

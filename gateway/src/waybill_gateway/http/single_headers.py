@@ -8,7 +8,7 @@ from starlette.types import Scope
 from waybill_gateway.http.problems import Problem
 
 #: The headers that the gateway reads; others, such as Accept, may have several lines.
-SINGLE: Final = frozenset(
+SINGLE_HEADERS: Final = frozenset(
     {
         *(b"authorization", b"content-type", b"idempotency-key", b"last-event-id"),
         *(b"traceparent", b"x-actor", b"x-request-id"),
@@ -22,7 +22,7 @@ def require_single(scope: Scope) -> None:
     Raises:
         Problem: 400, names the header.
     """
-    names = [name for name, _ in scope["headers"] if name in SINGLE]
+    names = [name for name, _ in scope["headers"] if name in SINGLE_HEADERS]
     if len(names) == len(set(names)):
         return
     twice = ", ".join(sorted({name.decode() for name in names if names.count(name) > 1}))

@@ -53,7 +53,7 @@ class Resources:
         self.persons = settings.persons()
         self.own_templates = read_template_params(settings.templates_folder)
         self.records = settings.records(settings.ledger_url)
-        self.links = WatchLinks(self.keyring, settings.watch_link_seconds, self.records.now)
+        self.links = WatchLinks(self.keyring, settings.watch_link_seconds)
         #: Kinds and services.
         self.kinds = RegistryCopy(self.records)
         self.kinds_refresh = Refresh(self.kinds.refresh)

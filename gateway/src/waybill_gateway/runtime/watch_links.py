@@ -1,7 +1,6 @@
 """Links by which one task can be watched without a key: signed, and valid for a time."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,8 +14,6 @@ _TOKEN: Final = re.compile(
     rf"^{_PREFIX}_(?P<task>[0-9a-f]{{32}})_(?P<expires>[0-9a-f]{{8}})_(?P<key>[0-9a-z]{{1,32}})_(?P<signature>[0-9a-f]{{40}})$",
     re.ASCII,
 )
-#: A UUIDv7 begins with its time, in milliseconds since 1970.
-_BITS_BELOW_TIME: Final = 80
 #: In place of the key of a gateway that needs none.
 _NO_KEY: Final = "open"
 #: All that links lead to is below it.
@@ -40,15 +37,13 @@ class WatchLinks:
     Args:
         keyring: signs.
         seconds: for which a link is valid; 0: none is made.
-        now: the time.
     """
 
-    def __init__(self, keyring: Keyring, seconds: int, now: Callable[[], datetime]) -> None:
+    def __init__(self, keyring: Keyring, seconds: int) -> None:
         self._keyring = keyring
         self._seconds = seconds if keyring.can_sign else 0
-        self._now = now
 
-    def path(self, task_id: str, key_id: str | None) -> str | None:
+    def path(self, task_id: str, key_id: str | None, now: datetime) -> str | None:
         """The path of a link to a task; None: no links are made.
 
         A repeated call is answered as the first time, so links of one task that are made soon after each
@@ -59,12 +54,14 @@ class WatchLinks:
             task_id: of the task.
             key_id: id of the key of the caller who gets it; it is valid no longer than that key. None: the
                 gateway needs no key.
+            now: the time.
         """
         if not self._seconds:
             return None
-        accepted = UUID(task_id).int >> _BITS_BELOW_TIME
+        # A UUIDv7 begins with its time, in milliseconds since 1970: 12 hexadecimal digits, with a hyphen.
+        accepted = int(task_id[:8] + task_id[9:13], 16)
         step = max(self._seconds // 2, 1)
-        steps = (int(self._now().timestamp() * 1000) - accepted) // (step * 1000)
+        steps = (int(now.timestamp() * 1000) - accepted) // (step * 1000)
         expires = accepted // 1000 + self._seconds + steps * step
         named = f"{_PREFIX}_{task_id.replace('-', '')}_{expires:08x}_{key_id or _NO_KEY}"
         return f"{WATCH_PATH}/{named}_{self._keyring.sign(named)}"

@@ -27,7 +27,7 @@ class Post:
 
     #: Of its route.
     path: str
-    #: Headers of the request, by their names in small letters.
+    #: Headers of the request that the gateway reads, by their names in small letters.
     received: Mapping[str, str]
     resources: Resources
     caller: Caller

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from waybill_gateway.auth import GuardedJsonRoute, admit, needed_by
-from waybill_gateway.http import limited_receive, parse_json, require_json
+from waybill_gateway.http import SINGLE_HEADERS, limited_receive, parse_json, require_json
 from waybill_gateway.tasks.post import KeyedPostDep, Post, PostDep
 from waybill_ledger import Scope as KeyScope
 
@@ -73,7 +73,11 @@ class PostRoute(Route):
         """
         request = Request(scope)
         caller = await admit(request, self._needed)
-        received = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        received = {
+            name.decode(): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in SINGLE_HEADERS
+        }
         require_json(received.get("content-type", ""))
         posted = _validated(self._model, await _whole(limited_receive(scope, receive, max_body_bytes)))
         headers = MutableHeaders(raw=[])

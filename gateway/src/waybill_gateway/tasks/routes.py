@@ -85,7 +85,7 @@ async def get_one_task(
     else:
         task = await find_task(resources, caller, task_id)
     view = view_of(task)
-    view.links.watch = resources.links.path(task.id, caller.key_id)
+    view.links.watch = resources.links.path(task.id, caller.key_id, resources.records.now())
     return view
 
 

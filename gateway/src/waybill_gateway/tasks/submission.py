@@ -141,7 +141,7 @@ async def accept_task(
     if isinstance(acceptance, AcceptedBefore):
         post.headers["Idempotent-Replayed"] = "true"
     answer = answer_of(post, task, acceptance)
-    answer.links.watch = resources.links.path(answer.id, post.caller.key_id)
+    answer.links.watch = resources.links.path(answer.id, post.caller.key_id, task.created_at)
     post.headers["Location"] = answer.links.self
     return answer
 
