@@ -128,7 +128,7 @@ async def test_a_task_is_posted_again_without_what_is_hidden(invoices: Gateway) 
     posted = await invoices.post("/v1/tasks", {"kind": "invoice.requested", "data": first})
     path = f"/ui/tasks/{posted.json()['id']}/again"
     page = text_of(await invoices.client.get(path))
-    assert "but for what is hidden: email." in page
+    assert "but for what a form does not show: email." in page
     _, fields = await filled(invoices, path, ADDRESS)
     assert fields["data.order_id"] == "17"
     assert fields["data.copies"] == "3"
@@ -143,6 +143,57 @@ async def test_a_masked_address_is_not_posted_again(invoices: Gateway) -> None:
     posted = await invoices.post("/v1/tasks", {"kind": "invoice.requested", "data": data})
     _, fields = await filled(invoices, f"/ui/tasks/{posted.json()['id']}/again", ADDRESS)
     assert fields["data.note"] == ""
+
+
+async def test_a_value_that_is_too_long_for_a_field_is_left_out(invoices: Gateway) -> None:
+    data = {"order_id": "17", "note": ["x" * 100_000]}
+    posted = await invoices.post("/v1/tasks", {"kind": "invoice.requested", "data": data})
+    page = await invoices.client.get(f"/ui/tasks/{posted.json()['id']}/again")
+    assert "what a form does not show: note." in text_of(page)
+    assert len(page.text) < 50_000
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "👩\u200d🚀 so\u00adft",
+        ["a\u202eb", "\u2028"],
+        {"a": "x\r\ny"},
+        "a\n\nb ",
+        'a "quoted" <b>',
+        "7",
+        None,
+    ],
+)
+async def test_a_value_comes_back_from_a_form_as_it_was(invoices: Gateway, note: Any) -> None:
+    data = {"order_id": "17", "note": note}
+    posted = await invoices.post("/v1/tasks", {"kind": "invoice.requested", "data": data})
+    again = await sent(invoices, f"/ui/tasks/{posted.json()['id']}/again", ADDRESS)
+    assert again.status_code == 303
+    first, second = await data_of_tasks(invoices)
+    assert second == ({"order_id": "17"} if note is None else first)
+
+
+async def test_a_text_that_misleads_is_not_put_into_a_field(invoices: Gateway) -> None:
+    data = {"order_id": "\u202e71", "note": "a\x01b"}
+    posted = await invoices.post("/v1/tasks", {"kind": "invoice.requested", "data": data})
+    page = await invoices.client.get(f"/ui/tasks/{posted.json()['id']}/again")
+    assert "what a form does not show: order_id, note." in text_of(page)
+    assert "\u202e" not in page.text
+
+
+async def test_hostile_words_of_a_contract_are_shown_as_text(gateway: Gateway) -> None:
+    bad = '"><script>alert(1)</script>\u202e'
+    data = schema(**{bad[:20]: {"type": "string", "description": bad, "enum": [bad, "b"]}})
+    stated = manifest("invoices", "1", handled(data=data | {"description": bad}))
+    assert (await gateway.client.put(INVOICES, json=stated)).status_code == 201
+    for path in ("", "/new", "/new?json=true"):
+        page = await gateway.client.get(f"/ui/kinds/invoice.requested{path}")
+        assert page.status_code == 200, path
+        assert "<script>alert" not in page.text
+        assert "\u202e" not in text_of(page)
+    answer = await sent(gateway, NEW, ADDRESS, **{"data.order_id": bad * 5})
+    assert (answer.status_code, "<script>alert" in answer.text) == (422, False)
 
 
 async def test_a_service_shows_its_policies_and_open_work(invoices: Gateway) -> None:

@@ -15,6 +15,7 @@ PAGES: Final = (
     "/ui/tasks?state=no-such-state",
     "/ui/tasks/{retried}",
     "/ui/tasks/{running}",
+    "/ui/tasks/cancel?kind=email.requested",
     "/ui/tasks/{hostile}",
     "/ui/failures",
     "/ui/failures?q=nothing-has-this-text",
@@ -95,7 +96,11 @@ def test_a_violated_policy_is_noticed(visit: Visiting) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/ui/tasks", "/ui/tasks?q=onerror", "/ui/tasks/{hostile}", "/ui/letters/10", "/ui/failures", "/ui"],
+    [
+        *("/ui", "/ui/tasks", "/ui/tasks?q=onerror", "/ui/tasks/{hostile}"),
+        *("/ui/failures", "/ui/letters", "/ui/letters/10", "/ui/letters/10/edit"),
+        "/ui/schedules/{schedule}",
+    ],
 )
 def test_hostile_text_is_shown_as_text(visit: Visiting, path: str) -> None:
     page = visit().go(path)
@@ -115,7 +120,11 @@ def test_a_payload_of_a_megabyte_is_cut(visit: Visiting) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/ui/tasks/{scheduled}", "/ui/failures/{group}", "/ui/letters/1", "/ui/redrives/{redrive}"]
+    "path",
+    [
+        *("/ui/tasks/{scheduled}", "/ui/failures/{group}", "/ui/letters/1", "/ui/redrives/{redrive}"),
+        "/ui/schedules/{schedule}",
+    ],
 )
 def test_who_may_only_read_is_offered_nothing_else(visit: Visiting, path: str) -> None:
     forms = "main form[method=post]"

@@ -1,6 +1,5 @@
 """One form of data: filled in from values or from what was sent, with what is wrong at each field. Pure."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from waybill_gateway.ui.contract_forms.fields import (
     shown,
 )
 from waybill_gateway.ui.contract_forms.reading import WHOLE
+from waybill_gateway.ui.frame import formats
 
 #: Fields above which the data is written as one JSON text.
 MOST_FIELDS: Final = 100
@@ -94,4 +94,4 @@ def faults_of(errors: Iterable[FieldError]) -> tuple[dict[str, list[str]], list[
 
 def _whole_text(values: Mapping[str, Any]) -> str:
     known = {name: value for name, value in values.items() if not is_hidden(value)}
-    return json.dumps(known, ensure_ascii=False, indent=2)
+    return formats.exact_json(known)

@@ -8,12 +8,15 @@ from typing import Any, Final
 from waybill_contracts.events import reference_in
 from waybill_contracts.privacy import MASK
 from waybill_contracts.registry import Contract
+from waybill_gateway.ui.frame import formats
 from waybill_ledger.access import REDACTED
 
 #: Begins the names of the fields in a form, beside those that are not of the data.
 PREFIX: Final = "data."
 #: Characters of a text above which it gets more than a line.
 _LONG_TEXT: Final = 500
+#: Characters of a value that a field shows.
+MOST_SHOWN: Final = 64_000
 #: Options above which a choice is a line to write in.
 _MOST_OPTIONS: Final = 200
 _TYPE_WORDS: Final = {
@@ -109,8 +112,11 @@ def type_of(shape: Mapping[str, Any]) -> str:
 
 
 def is_hidden(value: Any) -> bool:
-    """Whether a value is not shown as it is, so that a form must not send it back."""
-    return isinstance(value, str) and (value == REDACTED or MASK in value)
+    """Whether a form does not show a value, nor sends it back: hidden, masked, too long or misleading."""
+    if isinstance(value, str):
+        is_shown = value != REDACTED and MASK not in value and len(value) <= MOST_SHOWN
+        return not (is_shown and formats.is_exact(value))
+    return isinstance(value, list | dict) and len(json.dumps(value)) > MOST_SHOWN
 
 
 def shown(value: Any, shape: Mapping[str, Any]) -> str:
@@ -119,7 +125,7 @@ def shown(value: Any, shape: Mapping[str, Any]) -> str:
         return ""
     if isinstance(value, str) and type_of(shape) == "string":
         return value
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return formats.exact_json(value)
 
 
 def _plain(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,13 +5,15 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 #: Days after which a date is easier to read than their number.
 MOST_DAYS: Final = 30
 #: Unicode categories that would reorder or hide text: control, format, line separators, halves of pairs.
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+#: Of these, what words and pictures are made of: soft hyphens and joiners.
+_JOINERS: Final = frozenset("\u00ad\u200c\u200d")
 #: Characters of a payload that a page shows.
 MOST_SHOWN: Final = 64_000
 #: Characters of a result or of details in a row.
@@ -30,6 +32,22 @@ def visible(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     return "".join(map(_shown, value))
+
+
+def as_sent(text: str) -> Markup:
+    """Text for a field of a form, which a browser sends back as it is: nothing in it is written out."""
+    return escape(text)
+
+
+def is_exact(text: str) -> bool:
+    """Whether a field of a form shows a text so that nothing in it misleads, and sends it back as it is."""
+    return text.isprintable() or not any(_is_harmful(each) and each not in _JOINERS for each in text)
+
+
+def exact_json(value: Any) -> str:
+    """JSON for a field of a form: what would reorder or hide text is written as its escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def ago(moment: datetime, now: datetime) -> Markup:
@@ -113,6 +131,13 @@ def _rough(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def _is_harmful(character: str) -> bool:
+    return character not in "\n\t" and unicodedata.category(character) in _HARMFUL
+
+
 def _shown(character: str) -> str:
-    harmless = character in "\n\t" or unicodedata.category(character) not in _HARMFUL
-    return character if harmless else f"[U+{ord(character):04X}]"
+    return f"[U+{ord(character):04X}]" if _is_harmful(character) else character
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1] if _is_harmful(character) else character

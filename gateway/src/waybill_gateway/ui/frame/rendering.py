@@ -78,6 +78,7 @@ def _environment() -> Environment:
         "json_text": formats.json_text,
         "json_line": formats.json_line,
         "clipped": formats.clipped,
+        "as_sent": formats.as_sent,
         "short_id": formats.short_id,
         "absolute": formats.absolute,
         "in_its_zone": formats.in_its_zone,
