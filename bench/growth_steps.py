@@ -35,8 +35,7 @@ from waybill_ledger import (
     is_any_overdue,
     list_tasks,
     measure,
-    next_due,
-    next_slot,
+    outlook,
     prune_keys,
     prune_tasks,
     reconcile,
@@ -129,13 +128,12 @@ def _listing_of_a_day(connection: Connection, subject: Subject) -> None:
 
 
 def _sweep(connection: Connection, _: Subject) -> None:
-    next_due(connection)
+    outlook(connection)
     now = datetime.now(UTC)
     take_due(connection, [Sweep(now, now + timedelta(minutes=1), 100)])
 
 
 def _release(connection: Connection, _: Subject) -> None:
-    next_slot(connection)
     release_due(connection, [ReleaseBatch(datetime.now(UTC), 50, NO_KEYS, built_in_registry())])
 
 

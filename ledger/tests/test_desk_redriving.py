@@ -13,7 +13,7 @@ from waybill_contracts.registry import apply, built_in_registry
 from waybill_contracts.states import State
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import DeadReason, ErrorInfo, LifecycleType
-from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, next_due, take_due
+from waybill_ledger import Cancellation, Submission, Sweep, accept, cancel, outlook, take_due
 from waybill_ledger.deadletters.letters.contract_gate import ContractGate
 from waybill_ledger.deadletters.redrives import plan as planning
 from waybill_ledger.deadletters.redrives.edits import Edit
@@ -227,7 +227,7 @@ async def test_an_edit_is_checked_sent_and_kept_for_as_often_as_it_is_put_back(d
 
     assert SyncRequested.model_validate_json(message.body).data == {"name": "Ada"}
     assert message.envelope.edit_no == 1
-    due = await desk.records.read(next_due)
+    due = (await desk.records.read(outlook)).outbox_at
     assert due is not None
     sweep = Sweep(due, due + timedelta(minutes=1), 10)
     [swept] = await desk.records.write(take_due, sweep)

@@ -27,7 +27,7 @@ from waybill_ledger import (
     delete_swept,
     get_task,
     held_routing_keys,
-    next_due,
+    outlook,
     put_back,
     reconcile,
     take_account,
@@ -88,8 +88,10 @@ def overdue(engine: Engine, now: datetime) -> list[str]:
 def test_low_work_is_pending_and_neither_the_gateway_nor_a_sweep_publishes_it(engine: Engine) -> None:
     task = low()
     with engine.begin() as connection:
+        assert not outlook(connection).is_any_held
         assert accept(connection, [Submission(task)]) == [Accepted(None)]
-        assert next_due(connection) is None
+        assert outlook(connection).outbox_at is None
+        assert outlook(connection).is_any_held
 
     assert state(engine, task) is State.PENDING
     assert swept(engine) == []

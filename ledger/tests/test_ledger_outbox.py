@@ -16,7 +16,7 @@ from waybill_ledger import (
     apply_events,
     delete_published,
     get_task,
-    next_due,
+    outlook,
     put_back,
     take_due,
 )
@@ -77,7 +77,7 @@ def test_what_failed_is_due_again_when_it_is_said(engine: Engine) -> None:
     again = LATER + timedelta(seconds=1)
     with engine.begin() as connection:
         put_back(connection, [([m.outbox_id for m in taken], again)])
-        due = next_due(connection)
+        due = outlook(connection).outbox_at
 
     assert due == again
     assert swept(engine, again - timedelta(microseconds=1)) == []
@@ -94,7 +94,7 @@ def test_the_oldest_come_first_and_no_more_than_asked_for(engine: Engine) -> Non
 
 def test_an_empty_outbox_is_never_due(engine: Engine) -> None:
     with engine.begin() as connection:
-        assert next_due(connection) is None
+        assert outlook(connection).outbox_at is None
     assert swept(engine, LATER) == []
 
 
@@ -107,7 +107,7 @@ def test_a_scheduled_task_is_released_when_it_is_due(engine: Engine) -> None:
     assert ids(swept(engine, due_at)) == [task.id]
     with engine.begin() as connection:
         released, waiting = get_task(connection, task.id), get_task(connection, other.id)
-        assert next_due(connection) == due_at + TAKEN_FOR
+        assert outlook(connection).outbox_at == due_at + TAKEN_FOR
     assert released is not None
     assert waiting is not None
     assert (released.state, released.subtasks[0].state) == (State.PENDING, State.PENDING)

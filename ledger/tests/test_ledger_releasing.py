@@ -40,7 +40,7 @@ from waybill_ledger import (
     held_routing_keys,
     list_tasks,
     new_task_id,
-    next_slot,
+    outlook,
     release_due,
     take_due,
 )
@@ -79,7 +79,7 @@ def now_of(engine: Engine, schedule: Schedule) -> Schedule:
 def test_a_slot_is_released_at_its_time_as_a_task_like_any_other(engine: Engine) -> None:
     (schedule,) = created(engine, plan())
     with engine.connect() as connection:
-        assert next_slot(connection) == NOON + HOUR
+        assert outlook(connection).slot_at == NOON + HOUR
     assert released(engine, NOON + HOUR - timedelta(microseconds=1)) == []
 
     ((release),) = released(engine, NOON + HOUR)

@@ -30,6 +30,7 @@ from waybill_ledger import (
 from waybill_ledger.registry import RegistryCopy
 from waybill_ledger.schema.tables import SUBTASKS, TASKS
 from waybill_status.outbox.outbox_relay import OutboxRelay
+from waybill_status.outlooks import Outlooks
 from waybill_status.schedules.releaser import ScheduleReleaser
 from waybill_status.schedules.slot_check import SlotCheck
 from waybill_status.upkeep.metrics import StatusMetrics
@@ -123,8 +124,8 @@ async def test_nothing_is_sent_released_put_back_or_forgotten_early(machine: Mac
     retention = Retention(tasks=30 * DAY, failed=90 * DAY, keys=30 * DAY)
     await machine.set_ahead(DAY)
 
-    assert await OutboxRelay(records, NOBODY).sweep() == 0
-    assert await ScheduleReleaser(records, NO_KEYS, RegistryCopy(records)).release() == []
+    assert await OutboxRelay(records, NOBODY, Outlooks(records)).sweep() == 0
+    assert await ScheduleReleaser(records, NO_KEYS, RegistryCopy(records), Outlooks(records)).release() == []
     assert await Pruner(records, retention, look_seconds=1, metrics=metrics).prune() == 0
     reconciler = Reconciler(records, timeouts=PATIENCE, look_seconds=1, queue_stats=NOBODY, metrics=metrics)
     assert await reconciler.reconcile() == []
@@ -139,7 +140,7 @@ async def test_a_schedule_that_was_released_by_a_wrong_clock_is_due_at_its_next_
     created = await records.write(create_schedules, NewSchedule(new_task_id(), plan(), now, 100))
     assert isinstance(created, Created)
     machine.set_all_clocks_ahead(DAY)
-    [release] = await ScheduleReleaser(records, NO_KEYS, RegistryCopy(records)).release()
+    [release] = await ScheduleReleaser(records, NO_KEYS, RegistryCopy(records), Outlooks(records)).release()
     assert len(release.tasks) == 1
 
     machine.set_all_clocks_right()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from waybill_contracts.states import State
 from waybill_contracts.wire import EXCHANGE_CONTROL, CancelRequested, Envelope
@@ -85,12 +85,6 @@ def unpublished_of(connection: Connection, task_id: str) -> list[Unpublished]:
         OUTBOX.c.task_id == task_id, OUTBOX.c.exchange != EXCHANGE_CONTROL
     )
     return [Unpublished(row.available_at, row.held) for row in connection.execute(query)]
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the next row becomes available; None if there are only held rows, or none."""
-    due: datetime | None = connection.scalar(select(func.min(OUTBOX.c.available_at)).where(~OUTBOX.c.held))
-    return due
 
 
 def _expect_from(connection: Connection, task_ids: Sequence[str], now: datetime) -> None:

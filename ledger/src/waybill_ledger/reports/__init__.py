@@ -2,6 +2,7 @@
 
 from waybill_ledger.reports.accounting import Account, take_account
 from waybill_ledger.reports.measures import Measures, OpenWork, measure, oldest_finished, open_work
+from waybill_ledger.reports.outlook import Outlook, outlook
 from waybill_ledger.reports.queries import (
     Page,
     Progress,
@@ -20,6 +21,7 @@ __all__ = [
     "Account",
     "Measures",
     "OpenWork",
+    "Outlook",
     "Page",
     "Progress",
     "Range",
@@ -35,5 +37,6 @@ __all__ = [
     "measure",
     "oldest_finished",
     "open_work",
+    "outlook",
     "take_account",
 ]

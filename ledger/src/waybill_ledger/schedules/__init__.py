@@ -5,7 +5,6 @@ from waybill_ledger.schedules.release import (
     Release,
     ReleaseBatch,
     UnfitScheduleError,
-    next_slot,
     release_due,
     task_beside_slots,
 )
@@ -57,7 +56,6 @@ __all__ = [
     "find_postponed",
     "get_schedule",
     "list_schedules",
-    "next_slot",
     "release_due",
     "task_beside_slots",
     "zone_of",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from waybill_contracts.privacy import Keyring, SealBrokenError, UnknownKeyError
 from waybill_contracts.registry import DataFault, Registry
@@ -53,12 +53,6 @@ class Release:
     error: str | None = None
     #: Key that is missing here; the schedule stays due.
     closed: UnknownKeyError | None = None
-
-
-def next_slot(connection: Connection) -> datetime | None:
-    """When the next slot of any schedule is due; None if no slot is."""
-    due: datetime | None = connection.scalar(select(func.min(SCHEDULES.c.next_at)))
-    return due
 
 
 def release_due(connection: Connection, batches: Sequence[ReleaseBatch]) -> Sequence[list[Release]]:

@@ -23,6 +23,7 @@ from waybill_ledger.registry import RegistryCopy
 from waybill_status.alerts import Alerts, Digests
 from waybill_status.handlers import apply_lifecycle, batch_write
 from waybill_status.outbox import Feeder, OutboxRelay
+from waybill_status.outlooks import Outlooks
 from waybill_status.schedules import ScheduleReleaser, SlotCheck
 from waybill_status.settings import StatusSettings
 from waybill_status.upkeep import Declarer, Measurer, Pruner, Reconciler, StatusMetrics
@@ -63,15 +64,17 @@ class StatusService(Components):
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
         self._declarer = Declarer(self._records, self._connections.publishing, lambda: self._kinds.current)
+        outlooks = Outlooks(self._records)
         background: list[PeriodicTask] = [
-            Refresh(self._kinds.refresh),
+            Refresh(lambda: outlooks.refresh(self._kinds)),
             self._declarer,
-            OutboxRelay(self._records, self._publisher),
-            ScheduleReleaser(self._records, keyring, self._kinds),
+            OutboxRelay(self._records, self._publisher, outlooks),
+            ScheduleReleaser(self._records, keyring, self._kinds, outlooks),
             SlotCheck(self._records),
             Feeder(
                 self._records,
                 self._publisher,
+                outlooks,
                 registry=lambda: self._kinds.current,
                 queue_stats=self._work_queue_stats,
             ),

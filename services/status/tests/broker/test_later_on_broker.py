@@ -22,7 +22,7 @@ from waybill_ledger import (
     cancel,
     get_task,
     list_tasks,
-    next_due,
+    outlook,
 )
 from waybill_ledger.schema.tables import OUTBOX
 from waybill_status.app import StatusService
@@ -113,5 +113,5 @@ async def test_a_service_that_is_stopped_leaves_no_row_taken(
 
 
 async def _only_the_future_is_left(records: Records, now: datetime) -> bool:
-    due = await records.read(next_due)
+    due = (await records.read(outlook)).outbox_at
     return due == now + timedelta(hours=1)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from waybill_database import Records
-from waybill_ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, next_slot
+from waybill_ledger import Missed, NewSchedule, Plan, create_schedules, new_task_id, outlook
 from waybill_ledger.schema.tables import TASKS
 from waybill_status.app import StatusService
 from waybill_status.settings import StatusSettings
@@ -129,5 +129,5 @@ async def test_services_that_are_killed_again_and_again_neither_lose_nor_double_
 
 
 async def _is_due(records: Records) -> bool:
-    due = await records.read(next_slot)
+    due = (await records.read(outlook)).slot_at
     return due is not None and due <= datetime.now(UTC)

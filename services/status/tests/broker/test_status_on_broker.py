@@ -22,7 +22,7 @@ from waybill_contracts.states import State
 from waybill_contracts.wire.envelope import Envelope
 from waybill_contracts.wire.lifecycle import LIFECYCLE_BATCH, LifecycleEvent, LifecycleType
 from waybill_database import Records
-from waybill_ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, next_due
+from waybill_ledger import NewTask, Submission, Task, TaskFilter, accept, get_task, list_tasks, outlook
 from waybill_status.app import StatusService
 from waybill_status.outbox import publication as publishing
 from waybill_status.settings import StatusSettings
@@ -54,7 +54,7 @@ class Ledger:
         return (await self.task(task_id)).state is state
 
     async def outbox_is_empty(self) -> bool:
-        return await self.records.read(next_due) is None
+        return (await self.records.read(outlook)).outbox_at is None
 
     async def mails(self) -> list[Task]:
         wanted = TaskFilter(kind=EmailRequested.KIND)
@@ -311,7 +311,7 @@ def _failures_told(mails: list[AbstractIncomingMessage]) -> int:
 
 
 async def _has_been_tried(ledger: Ledger) -> bool:
-    due = await ledger.records.read(next_due)
+    due = (await ledger.records.read(outlook)).outbox_at
     return due is not None and due > LONG_AGO + timedelta(seconds=30)
 
 

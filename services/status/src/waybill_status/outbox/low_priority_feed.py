@@ -10,6 +10,7 @@ from waybill_database import Records
 from waybill_ledger import Feed, held_routing_keys, take_held
 from waybill_status.outbox.publication import MOST_AT_ONCE, TAKEN_FOR, publish_taken
 from waybill_status.outbox.window import Window
+from waybill_status.outlooks import Outlooks
 from waybill_worker.broker import QueueStats
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher
@@ -27,6 +28,7 @@ class Feeder(PeriodicTask):
     Args:
         records: the ledger.
         publisher: has the exchange of tasks open.
+        outlooks: of the ledger.
         registry: gives the registry as it is now.
         queue_stats: gets the statistics of the work queue of a service; None: the broker is unavailable.
     """
@@ -37,6 +39,7 @@ class Feeder(PeriodicTask):
         self,
         records: Records,
         publisher: Publisher,
+        outlooks: Outlooks,
         *,
         registry: Callable[[], Registry],
         queue_stats: Callable[[str], Awaitable[QueueStats | None]],
@@ -44,6 +47,7 @@ class Feeder(PeriodicTask):
         super().__init__(every_seconds=IDLE_SECONDS)
         self._records = records
         self._publisher = publisher
+        self._outlooks = outlooks
         self._registry = registry
         self._queue_stats = queue_stats
         self._windows: defaultdict[str, Window] = defaultdict(Window)
@@ -54,6 +58,8 @@ class Feeder(PeriodicTask):
         Returns:
             Whether any task was held.
         """
+        if not (await self._outlooks.current()).is_any_held:
+            return False
         held = await self._records.read(held_routing_keys)
         routes = self._registry().routes
         rooms: dict[str, int] = {}

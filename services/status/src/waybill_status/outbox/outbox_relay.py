@@ -3,8 +3,9 @@
 from typing import ClassVar, Final
 
 from waybill_database import Records
-from waybill_ledger import Sweep, next_due, take_due
+from waybill_ledger import Sweep, take_due
 from waybill_status.outbox.publication import TAKEN_FOR, publish_taken
+from waybill_status.outlooks import Outlooks
 from waybill_worker.observe import get_logger
 from waybill_worker.publish import Publisher
 from waybill_worker.runtime import PeriodicTask
@@ -22,10 +23,11 @@ class OutboxRelay(PeriodicTask):
 
     NAME: ClassVar = "sweep"
 
-    def __init__(self, records: Records, publisher: Publisher) -> None:
+    def __init__(self, records: Records, publisher: Publisher, outlooks: Outlooks) -> None:
         super().__init__(every_seconds=CHECK_SECONDS)
         self._records = records
         self._publisher = publisher
+        self._outlooks = outlooks
 
     async def sweep(self) -> int:
         """Publishes due rows.
@@ -34,7 +36,7 @@ class OutboxRelay(PeriodicTask):
             Number of rows that the broker confirmed.
         """
         now = self._records.now()
-        due = await self._records.read(next_due)
+        due = (await self._outlooks.current()).outbox_at
         if due is None or due > now:
             return 0
         taken = await self._records.write(take_due, Sweep(now, now + TAKEN_FOR, MOST_TAKEN))

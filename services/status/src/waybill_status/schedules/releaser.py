@@ -6,8 +6,9 @@ from typing import ClassVar, Final
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.wire import trace_id_of
 from waybill_database import Records
-from waybill_ledger import Release, ReleaseBatch, next_slot, release_due
+from waybill_ledger import Release, ReleaseBatch, release_due
 from waybill_ledger.registry import RegistryCopy
+from waybill_status.outlooks import Outlooks
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import PeriodicTask
 
@@ -26,18 +27,19 @@ class ScheduleReleaser(PeriodicTask):
 
     NAME: ClassVar = "releaser"
 
-    def __init__(self, records: Records, keyring: Keyring, kinds: RegistryCopy) -> None:
+    def __init__(self, records: Records, keyring: Keyring, kinds: RegistryCopy, outlooks: Outlooks) -> None:
         super().__init__(every_seconds=CHECK_SECONDS)
         self._kinds = kinds
         self._records = records
         self._keyring = keyring
+        self._outlooks = outlooks
         #: Schedules that cannot be opened here, and until when they are skipped.
         self._closed: dict[str, datetime] = {}
 
     async def release(self) -> list[Release]:
         """Releases due slots in one transaction."""
         now = self._records.now()
-        due = await self._records.read(next_slot)
+        due = (await self._outlooks.current()).slot_at
         if due is None or due > now:
             return []
         self._closed = {each: until for each, until in self._closed.items() if until > now}
@@ -45,6 +47,8 @@ class ScheduleReleaser(PeriodicTask):
         registry = self._kinds.current
         batch = ReleaseBatch(now, MOST_AT_ONCE, self._keyring, registry, frozenset(self._closed))
         releases = await self._records.write(release_due, batch)
+        # The tasks of the slots are in the outbox now.
+        self._outlooks.expire()
         for release in releases:
             if release.closed is not None:
                 self._closed[release.schedule.id] = now + RETRY_AFTER

@@ -19,7 +19,7 @@ from waybill_worker.runtime import PeriodicTask
 log = get_logger(__name__)
 
 #: Seconds between looks at the copy of the registry, which are free as long as it is the same.
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.25
 #: Seconds between tries to declare what the broker refuses.
 REFUSED_SECONDS: Final = 5.0
 
