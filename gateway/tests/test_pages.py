@@ -135,7 +135,19 @@ async def test_fields_that_are_not_filled_in_do_not_count(gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/ui", "/ui/tasks", "/ui/tasks?state=bogus", "/ui/failures", "/ui/redrives", "/ui/sign-in"]
+    "path",
+    [
+        *("/ui", "/ui/tasks", "/ui/tasks?state=bogus", "/ui/failures", "/ui/redrives", "/ui/sign-in"),
+        *("/ui/letters", "/ui/kinds", "/ui/kinds/email.requested", "/ui/kinds/email.requested/new"),
+        *(
+            "/ui/services/email",
+            "/ui/schedules",
+            "/ui/schedules/new",
+            "/ui/accounting",
+            "/ui/audit",
+            "/ui/keys",
+        ),
+    ],
 )
 async def test_links_stay_behind_the_prefix_of_a_proxy(gateway: Gateway, path: str) -> None:
     page = await gateway.client.get(path)

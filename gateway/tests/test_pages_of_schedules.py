@@ -8,7 +8,7 @@ from keys_under_test import key_in
 from sqlalchemy import update
 from test_gateway_schedules import NIGHTLY, made
 from test_pages import signed_in, token_in
-from visiting import followed, sent, text_of
+from visiting import filled, followed, sent, text_of
 
 from waybill_ledger import Scope
 from waybill_ledger.schema.tables import SCHEDULES, TASKS
@@ -58,6 +58,18 @@ async def test_a_schedule_is_made_of_any_kind_paused_resumed_run_and_deleted(gat
     assert task["id"] in (await gateway.client.get(here)).text
     await followed(gateway, await sent(gateway, here, "/delete"))
     assert await gateway.rows(SCHEDULES) == []
+
+
+async def test_a_form_that_is_sent_twice_makes_one_schedule_and_one_run(gateway: Gateway) -> None:
+    address, fields = await filled(gateway, NEW, "schedules/new", **GIVEN)
+    first = await gateway.client.post(address, data=fields)
+    second = await gateway.client.post(address, data=fields)
+    assert (first.status_code, second.status_code) == (303, 303)
+    page = await followed(gateway, first)
+    address, fields = await filled(gateway, page.url.path, "/run")
+    for _ in range(2):
+        assert (await gateway.client.post(address, data=fields)).status_code == 303
+    assert (len(await gateway.rows(SCHEDULES)), len(await gateway.rows(TASKS))) == (1, 1)
 
 
 async def test_what_is_wrong_with_a_schedule_is_said_at_its_field(gateway: Gateway) -> None:

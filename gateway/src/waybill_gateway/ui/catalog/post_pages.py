@@ -1,7 +1,5 @@
 """A form to submit a task of any kind, made from its contract; also filled in as another task was."""
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,25 +8,26 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Query, Response
-from starlette.datastructures import MutableHeaders
 
 from waybill_contracts.registry import Contract
 from waybill_gateway.auth import CallerDep, needed_by, require_scope
-from waybill_gateway.http import KEY_HEADER, FieldError
+from waybill_gateway.http import FieldError
 from waybill_gateway.runtime import ResourcesDep, kind_in_use
-from waybill_gateway.tasks import Post, PostTask, find_task, submission_routes
+from waybill_gateway.tasks import PostTask, find_task, submission_routes
 from waybill_gateway.ui.catalog.kind_pages import KindName
 from waybill_gateway.ui.contract_forms import data_in, form_of, is_hidden
 from waybill_gateway.ui.frame import (
+    MARK_FIELD,
     REFUSALS,
     Page,
     PageDep,
     Refusal,
-    Submitted,
     SubmittedDep,
     body_of,
+    new_mark,
     numbers,
     pages_router,
+    post_once,
     refusal_of,
 )
 from waybill_ledger.access import masked_payload
@@ -37,7 +36,6 @@ router = pages_router()
 
 #: Fields of the form beside the data.
 TIMING: Final = ("send_at", "delay_seconds", "priority")
-_NONCE_BYTES: Final = 12
 _AsJson = Annotated[bool, Query(alias="json")]
 
 
@@ -73,7 +71,9 @@ async def post_task(kind: KindName, sent: SubmittedDep) -> Response:
         posted = body_of(
             PostTask, {"kind": kind, "data": data} | fields | numbers(sent.form, delay_seconds=float)
         )
-        accepted = await submission_routes.post_task(posted, _post(sent, posted))
+        accepted = await submission_routes.post_task(
+            posted, post_once(sent, "/v1/tasks", posted.model_dump_json())
+        )
     except REFUSALS as error:
         return _form(sent.page, contract, sent.form, refusal_of(error))
     return sent.page.redirect(f"/ui/tasks/{accepted.id}", notice="accepted")
@@ -116,16 +116,8 @@ def _form(
         sent=sent or {},
         refusal=refusal,
         again=again,
-        nonce_of_form=(sent or {}).get("nonce") or secrets.token_urlsafe(_NONCE_BYTES),
+        mark=(sent or {}).get(MARK_FIELD) or new_mark(),
     )
-
-
-def _post(sent: Submitted, posted: PostTask) -> Post:
-    """The post of a form: who sends it twice submits one task, who changes it submits another."""
-    nonce = sent.form.get("nonce", secrets.token_urlsafe(_NONCE_BYTES))
-    content = hashlib.sha256(f"{nonce} {posted.model_dump_json()}".encode()).hexdigest()
-    received = {KEY_HEADER.lower(): f"page-{content}"}
-    return Post("/v1/tasks", received, sent.resources, sent.caller, MutableHeaders(raw=[]))
 
 
 def _unreadable(faults: Sequence[FieldError]) -> Refusal:

@@ -7,23 +7,24 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Response
-from starlette.datastructures import MutableHeaders
 
 from waybill_contracts.registry import Contract, Registry
 from waybill_gateway.http import FieldError, Word
 from waybill_gateway.runtime import ResourcesDep, kind_in_use
 from waybill_gateway.schedules import PostSchedule, routes
-from waybill_gateway.tasks import Post
 from waybill_gateway.ui.contract_forms import data_in, form_of
 from waybill_gateway.ui.frame import (
+    MARK_FIELD,
     REFUSALS,
     Page,
     PageDep,
     Refusal,
     SubmittedDep,
     body_of,
+    new_mark,
     numbers,
     pages_router,
+    post_once,
     refusal_of,
 )
 from waybill_ledger import Missed
@@ -61,9 +62,10 @@ async def post_schedule(sent: SubmittedDep) -> Response:
         return _form(sent.page, contract, sent.form, refusal)
     fields: dict[str, Any] = {name: sent.form[name] for name in FIELDS if name in sent.form}
     fields |= {"kind": contract.kind, "body": body} | numbers(sent.form, every_seconds=int)
-    post = Post("/v1/schedules", {}, sent.resources, sent.caller, MutableHeaders(raw=[]))
     try:
-        made = await routes.post_schedule(body_of(PostSchedule, fields), post)
+        posted = body_of(PostSchedule, fields)
+        post = post_once(sent, "/v1/schedules", posted.model_dump_json())
+        made = await routes.post_schedule(posted, post)
     except REFUSALS as error:
         refusal = refusal_of(error)
         refusal = replace(refusal, errors=list(_placed(refusal.errors)))
@@ -86,6 +88,7 @@ def _form(
         contract=contract,
         form=form_of(contract, sent=sent, errors=errors, as_json=as_json),
         sent=sent or _NOTHING,
+        mark=(sent or _NOTHING).get(MARK_FIELD) or new_mark(),
         refusal=refusal or Refusal(HTTPStatus.OK, ""),
         missed=list(Missed),
     )

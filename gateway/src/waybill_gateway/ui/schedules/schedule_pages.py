@@ -1,24 +1,19 @@
 """Schedules: the list, and one schedule: its next slots, its last tasks, what may be done with it."""
 
-import secrets
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Response
-from starlette.datastructures import MutableHeaders
 
 from waybill_gateway.auth import CallerDep
-from waybill_gateway.http import KEY_HEADER
 from waybill_gateway.reveals import RevealReason
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import ResourcesDep
 from waybill_gateway.schedules import ChangeSchedule, ScheduleQuery, routes, run_routes
-from waybill_gateway.tasks import Post
-from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, pages_router
+from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, new_mark, pages_router, post_once
 
 router = pages_router()
 
-_NONCE_BYTES: Final = 12
 _Notice = Annotated[str | None, Query(pattern="^(made|paused|resumed)$")]
 
 
@@ -45,7 +40,7 @@ async def show_schedule(
         "schedules/schedule.html",
         schedule=schedule,
         notice=notice,
-        nonce_of_form=secrets.token_urlsafe(_NONCE_BYTES),
+        mark=new_mark(),
     )
 
 
@@ -68,9 +63,7 @@ async def resume_schedule(schedule_id: UUID, sent: SubmittedDep) -> Response:
 @router.post("/ui/schedules/{schedule_id}/run", name="run_schedule")
 async def run_schedule(schedule_id: UUID, sent: SubmittedDep) -> Response:
     """Makes a task of a schedule now; who sends the form twice makes one."""
-    received = {KEY_HEADER.lower(): f"page-{sent.form.get('nonce', secrets.token_urlsafe(_NONCE_BYTES))}"}
-    path = "/v1/schedules/{schedule_id}/run"
-    post = Post(path, received, sent.resources, sent.caller, MutableHeaders(raw=[]))
+    post = post_once(sent, "/v1/schedules/{schedule_id}/run", str(schedule_id))
     accepted = await run_routes.run_schedule(schedule_id, post)
     return sent.page.redirect(f"/ui/tasks/{accepted.id}", notice="accepted")
 

@@ -29,7 +29,7 @@
   // Keys.
   const help = document.getElementById("help");
   document.querySelector("[data-help-button]").addEventListener("click", () => help.showModal());
-  const places = { o: "ui", t: "ui/tasks", f: "ui/failures" };
+  const places = { o: "ui", t: "ui/tasks", f: "ui/failures", r: "ui/redrives", k: "ui/kinds", s: "ui/services", c: "ui/schedules", a: "ui/audit" };
   const home = document.querySelector(".brand").getAttribute("href").replace(/ui$/, "");
   let began = false;
 
@@ -67,7 +67,8 @@
 
   // Regions that renew themselves while they are seen, and while nobody works in them.
   const busy = (region) =>
-    region.contains(document.activeElement) && document.activeElement.closest("input, select, textarea, details[open] form")
+    region.contains(document.activeElement) && document.activeElement.closest("input, select, textarea")
+    || region.querySelector("details[open] form")
     || !getSelection().isCollapsed;
   setInterval(() => {
     if (document.hidden) return;
