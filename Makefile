@@ -22,7 +22,7 @@ IN_THE_GAPS := nice -n 5
 PARALLEL_IN_THE_GAPS := -n 4 --dist worksteal
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo tour up test check test-unit test-broker test-parts test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz lint types format schemas lock bench bench-images bench-profile clean bench-growth
+.PHONY: help demo tour up test check test-unit test-broker test-parts test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz pictures lint types format schemas lock bench bench-images bench-profile clean bench-growth
 
 help: ## show this
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ soak: .venv/.installed ## random failures under a mixed load (ARGS="--minutes 10
 
 outage: .venv/.installed ## a minute without a broker under load (ARGS="--away 60 --rate 50")
 	@$(BIN)/python -m tests.soak.outage $(ARGS)
+
+pictures: .venv/.installed ## takes the pictures of docs/ui.md anew
+	@WAYBILL_PICTURES=$(CURDIR)/docs $(BIN)/pytest -q tests/pages/test_pictures.py -k small
 
 fuzz: .venv/.installed ## schemathesis asks the gateway all that its OpenAPI document allows (ARGS="--max-examples 500")
 	@$(BIN)/python -m tests.hostile.fuzz $(ARGS)
