@@ -6,7 +6,7 @@ import click
 import pytest
 from command_under_test import EMAIL, WAYBILL, Waybill
 from desk_of_command import dead
-from terminal import ran_on_a_terminal
+from terminal import on_a_terminal, ran_on_a_terminal
 
 from waybill_cli.main import root, run
 from waybill_cli.output.tables import fitted, whole
@@ -51,14 +51,22 @@ def furnished(gateway: Served, waybill: Waybill) -> str:
     return task
 
 
+#: Runs command lines in one process, and says how each ended.
+IN_TURN = """
+from waybill_cli.main import run
+for words in {commands!r}:
+    print("-- ended:", run([*words, "--url", {url!r}]))
+"""
+
+
 def test_every_listing_fits_80_columns(gateway: Served, waybill: Waybill) -> None:
     task = furnished(gateway, waybill)
-    for command in (*LISTINGS, ("tasks", "show", task)):
-        shown, code = ran_on_a_terminal(
-            [*WAYBILL, *command, "--url", gateway.url], COLUMNS="80", NO_COLOR="1"
-        )
-        assert code == 0, shown
-        written = shown.replace("\r", "").splitlines()
+    commands = [*LISTINGS, ("tasks", "show", task)]
+    shown = on_a_terminal(IN_TURN.format(commands=commands, url=gateway.url), COLUMNS="80", NO_COLOR="1")
+    *listings, last = shown.replace("\r", "").split("-- ended: 0\n")
+    assert (len(listings), last) == (len(commands), ""), shown
+    for command, listing in zip(commands, listings, strict=True):
+        written = listing.splitlines()
         assert len(written) > 1, command
         assert [line for line in written if len(line) > 80] == [], command
 

@@ -94,23 +94,29 @@ def listed(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment whose content each test replaces: what two have in common is installed once."""
+    folder = tmp_path_factory.mktemp("wheel") / "environment"
+    run([UV, "venv", "--quiet", "--python", sys.executable, folder], INSTALL_SECONDS)
+    return folder
+
+
 @pytest.mark.parametrize("distribution", STARTS)
 def test_what_a_wheel_brings_starts_with_its_pinned_requirements_alone(
-    distribution: str, wheels: Path, tmp_path: Path
+    distribution: str, environment: Path, wheels: Path, tmp_path: Path
 ) -> None:
-    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    python = environment / "bin" / "python"
+    in_environment = ("--quiet", "--python", environment / "bin" / "python")
     requirements = ROOT / "requirements" / f"{MEMBERS[Requirement(distribution).name].name}.txt"
-    run([UV, "venv", "--quiet", "--python", sys.executable, environment], INSTALL_SECONDS)
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
-    run([*install, "--require-hashes", "--requirement", requirements], INSTALL_SECONDS)
+    # Removes whatever else is there.
+    run([UV, "pip", "sync", *in_environment, "--require-hashes", requirements], INSTALL_SECONDS)
     # Without an index: what the requirements lack fails here.
-    run([*install, "--no-index", "--find-links", wheels, distribution], INSTALL_SECONDS)
+    own = ("--no-index", "--find-links", wheels, distribution)
+    run([UV, "pip", "install", *in_environment, *own], INSTALL_SECONDS)
     command, expected = STARTS[distribution]
     done = subprocess.run(
         [environment / "bin" / command[0], *command[1:]],
-        cwd=elsewhere,
+        cwd=tmp_path,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,21 @@ from invoice_service import InvoiceRequested, remind, service
 from waybill.testing import Stack
 from waybill.testing.plugin import waybill_stack
 from waybill_cli.main import run
+from waybill_testkit.broker import Broker
 
 __all__ = ["waybill_stack"]
 
 REQUESTED = InvoiceRequested(order_id="17", email="ann@example.com", currency="CHF")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def broker_of_the_run(broker: Broker) -> Iterator[None]:
+    """Each stack is to take the broker that the author names."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AMQP_URL", broker.amqp_url)
+        if broker.management_url is not None:
+            environment.setenv("AMQP_MANAGEMENT_URL", broker.management_url)
+        yield
 
 
 async def test_a_service_of_an_author_does_tasks_of_the_gateway(waybill_stack: Stack) -> None:
