@@ -15,8 +15,8 @@ BUILT_IN := email images sync
 MANIFESTS := contracts/src/waybill_contracts/registry/manifests
 # Two workers: the tests wait for brokers more than they compute.
 PARALLEL := -n 2
-# Two stacks at once, each used by the tests of one file: they wait most of the time.
-PARALLEL_STACKS := -n 2 --dist loadfile
+# Two stacks at once, each used by the tests of one file or folder (conftest.py): they wait most of the time.
+PARALLEL_STACKS := -n 2 --dist loadgroup
 # Beside the stacks: four, which take what these leave of the processors.
 IN_THE_GAPS := nice -n 5
 PARALLEL_IN_THE_GAPS := -n 4 --dist worksteal

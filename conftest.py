@@ -52,3 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(folder)
                 if folder in LONGER:
                     item.add_marker(pytest.mark.timeout(LONGER[folder]))
+                    _keep_together(item, folder)
+
+
+def _keep_together(item: pytest.Item, folder: str) -> None:
+    """Has the tests of one file, or of a folder in this one, run in one process: they share a stack."""
+    if item.config.pluginmanager.hasplugin("xdist"):
+        below = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if below == folder else below))

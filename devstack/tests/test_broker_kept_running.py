@@ -1,4 +1,4 @@
-"""A stack's own broker that is killed runs again; tests/end_to_end/test_broker_killed.py kills a real one."""
+"""A stack's own broker that is killed runs again; tests/end_to_end/own_broker kills a real one."""
 
 import os
 import signal

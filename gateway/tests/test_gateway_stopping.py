@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,35 +12,31 @@ import pytest
 
 from waybill_testkit.empty_ledger import empty_ledger
 from waybill_testkit.gateway.in_process import EMAIL, NO_BROKER
+from waybill_testkit.machine import ForkedProcess
 
 PATIENCE = 60.0
 
 
 @contextmanager
-def gateway(folder: Path, listener: socket.socket, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+def gateway(folder: Path, listener: socket.socket, **settings: str) -> Iterator[ForkedProcess]:
     """A gateway that shares our listener."""
     environment = os.environ | {
         "WAYBILL_LEDGER_URL": f"sqlite:///{folder}/ledger.db",
         "WAYBILL_OBJECT_STORE_URL": f"file://{folder}/objects",
         "WAYBILL_AMQP_URL": NO_BROKER,
-        "WAYBILL_LISTENER_FD": str(listener.fileno()),
         **{f"WAYBILL_{name}": value for name, value in settings.items()},
     }
-    with (
-        (folder / "gateway.log").open("ab") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "waybill_gateway"],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            pass_fds=(listener.fileno(),),
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
+    process = ForkedProcess(
+        "waybill_gateway",
+        env=environment,
+        log=folder / "gateway.log",
+        sockets={"WAYBILL_LISTENER_FD": listener},
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -99,11 +93,12 @@ def test_a_request_that_is_under_way_is_ended_and_the_exit_is_in_order(
         process = stack.enter_context(gateway(tmp_path, listener, DRAIN_SECONDS="0"))
         caller = stack.enter_context(socket.create_connection(listener.getsockname(), PATIENCE))
         caller.sendall(head.encode() + body[:10])
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
-            client.get("/healthz", timeout=PATIENCE)  # what came before has been taken in
+        idle = stack.enter_context(socket.create_connection(listener.getsockname(), PATIENCE))
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(65_536).startswith(b"HTTP/1.1 200")  # what came before has been taken in
         process.terminate()
-        until(lambda: b"stopping" in (tmp_path / "gateway.log").read_bytes())
-        sleep(0.5)  # it has closed all that was idle
+        while idle.recv(65_536):  # until it has closed all that is idle
+            pass
         caller.sendall(body[10:])
         answer = b""
         while chunk := caller.recv(65_536):

@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Identifier
 
 from tests.broker.otlp_receiver import Receiver, receiving
 from tests.end_to_end.canary import OUTSIDE, Canary
-from tests.end_to_end.test_local_stack import PATIENCE, Stack, eventually, started
+from tests.end_to_end.stack import PATIENCE, Stack, eventually, started
 from waybill_devstack.stack.plan import OPS_ADDRESS
 from waybill_testkit.broker import private_broker
 from waybill_testkit.machine.ports import LOOPBACK

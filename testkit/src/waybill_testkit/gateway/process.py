@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +9,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
+
+from waybill_testkit.machine import ForkedProcess
 
 #: No server listens on port 1 of the loopback.
 NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
@@ -51,26 +51,23 @@ def gateway(folder: Path, ledger_url: str, port: int = 0, /, **settings: str) ->
             "WAYBILL_AMQP_URL": NO_BROKER,
             "WAYBILL_SYNC_TARGETS": '["crm"]',
             "WAYBILL_GATEWAY_AUTH": "open",
-            "WAYBILL_LISTENER_FD": str(listener.fileno()),
             "WAYBILL_DRAIN_SECONDS": "0",
             **{f"WAYBILL_{name.upper()}": value for name, value in settings.items()},
         }
-        command = [sys.executable, "-m", "waybill_gateway"]
-        with (
-            (folder / "gateway.log").open("wb") as log,
-            subprocess.Popen(  # noqa: S603 - a module of ours
-                command, env=environment, stdout=log, stderr=log, pass_fds=(listener.fileno(),)
-            ) as process,
-        ):
-            running = Running(process.pid, listener.getsockname()[1], folder / "gateway.log")
-            try:
-                _until_alive(running.address, process)
-                yield running
-            finally:
-                process.terminate()
+        log = folder / "gateway.log"
+        process = ForkedProcess(
+            "waybill_gateway", env=environment, log=log, sockets={"WAYBILL_LISTENER_FD": listener}
+        )
+        try:
+            running = Running(process.pid, listener.getsockname()[1], log)
+            _until_alive(running.address, process)
+            yield running
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
 
 
-def _until_alive(address: str, process: subprocess.Popen[bytes]) -> None:
+def _until_alive(address: str, process: ForkedProcess) -> None:
     deadline = monotonic() + PATIENCE
     while process.poll() is None and monotonic() < deadline:
         try:

@@ -4,10 +4,12 @@ import gc
 import os
 import runpy
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 #: Processes of `multiprocessing` that are forked in the same way.
@@ -28,6 +30,7 @@ class ForkedProcess:
         arguments: of the command line.
         env: its whole environment; None: a copy of this process's.
         log: standard output and error are appended to this file; None: they go nowhere.
+        sockets: that it gets too, by the environment variable with the number of their descriptor.
 
     Example:
         ```python
@@ -43,11 +46,12 @@ class ForkedProcess:
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
+        sockets: Mapping[str, socket.socket] = MappingProxyType({}),
     ) -> None:
         if log is not None:
             log.touch()
         words = [str(argument) for argument in arguments]
-        order = (program, words, dict(os.environ if env is None else env), log)
+        order = (program, words, dict(os.environ if env is None else env), log, dict(sockets))
         self._process = FORKS.Process(target=_become, args=order)
         self._process.start()
         self.pid: Final = self._process.pid or 0
@@ -89,13 +93,20 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def _become(program: str | Path, arguments: list[str], environment: dict[str, str], log: Path | None) -> None:
+def _become(
+    program: str | Path,
+    arguments: list[str],
+    environment: dict[str, str],
+    log: Path | None,
+    sockets: dict[str, socket.socket],
+) -> None:
     output = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for stream in (1, 2):
         os.dup2(output, stream)
     os.close(output)
     os.environ.clear()
     os.environ.update(environment)
+    os.environ.update({name: str(each.detach()) for name, each in sockets.items()})
     sys.argv = [str(program), *arguments]
     gc.enable()
     try:

@@ -1,136 +1,25 @@
-"""The stack of `make up`, used as an application would, on a broker that the tests can stop and start."""
+"""The stack of `make up`, used as an application would."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.end_to_end.up import is_up, up_command
+from tests.end_to_end.stack import PATIENCE, Stack, eventually
 from tests.soak.outage import take_broker_away
 from tests.soak.stack import SoakStack
-from waybill_testkit.broker import Broker, private_broker
+from waybill_testkit.broker import Broker
 from waybill_testkit.machine.ports import LOOPBACK
 
 #: Rules and dashboards of an installation.
-DEPLOY = Path(__file__).parents[2] / "deploy"
-#: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
-PATIENCE = 180.0
-POLL_SECONDS = 0.1
-
-
-def eventually(look: Callable[[], Any], what: str) -> Any:
-    """Polls `look` until it returns something true; returns that."""
-    deadline = monotonic() + PATIENCE
-    while monotonic() < deadline:
-        if seen := look():
-            return seen
-        sleep(POLL_SECONDS)
-    pytest.fail(f"waited {PATIENCE:g} s in vain for {what}")
-
-
-class Stack:
-    """A running stack, from outside."""
-
-    def __init__(self, folder: Path, supervisor: subprocess.Popen[str]) -> None:
-        self.file = folder / ".waybill" / "stack.json"
-        self.supervisor = supervisor
-        places = self.places()
-        self.gateway = httpx.Client(base_url=places["gateway"], timeout=PATIENCE, trust_env=False)
-        self.mailbox = httpx.Client(base_url=places["mailbox"], timeout=PATIENCE, trust_env=False)
-
-    def places(self) -> dict[str, Any]:
-        places: dict[str, Any] = json.loads(self.file.read_text())
-        return places
-
-    def pids(self) -> dict[str, int]:
-        return {process["name"]: process["pid"] for process in self.places()["processes"]}
-
-    def post_mail(self, to: str, **more: object) -> str:
-        mail = {"to": to, "subject": "Hello", "text": "It works."} | more
-        answer = self.gateway.post("/v1/emails", json=mail)
-        assert answer.status_code == 202, answer.text
-        task_id: str = answer.json()["id"]
-        return task_id
-
-    def task(self, task_id: str) -> dict[str, Any]:
-        task: dict[str, Any] = self.gateway.get(f"/v1/tasks/{task_id}").raise_for_status().json()
-        return task
-
-    def completed(self, task_id: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            task = self.task(task_id)
-            return task if task["state"] == "completed" else None
-
-        task: dict[str, Any] = eventually(look, f"task {task_id} to be completed")
-        return task
-
-    def mails(self, to: str) -> list[dict[str, Any]]:
-        return [mail for mail in self.mailbox.get("/api/messages").json() if to in mail["to"]]
-
-    def close(self) -> None:
-        self.gateway.close()
-        self.mailbox.close()
-
-
-def up(folder: Path, amqp_url: str, *options: str) -> AbstractContextManager[Stack]:
-    command = [*up_command(), *options]
-    return started(folder, command, {"AMQP_URL": amqp_url})
-
-
-@contextmanager
-def started(
-    folder: Path, command: Sequence[str], environment: Mapping[str, str], stdin: str = ""
-) -> Iterator[Stack]:
-    """A stack that says in `up.log` when it is up; `stdin` is its standard input."""
-    with (
-        (folder / "up.log").open("w") as log,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "NO_COLOR": "1", **environment},
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-        ) as supervisor,
-    ):
-        stack = None
-        try:
-            assert supervisor.stdin is not None
-            supervisor.stdin.write(stdin)
-            supervisor.stdin.close()
-
-            eventually(lambda: is_up(supervisor, folder / "up.log"), "the stack to be up")
-            stack = Stack(folder, supervisor)
-            yield stack
-        finally:
-            if stack is not None:
-                stack.close()
-            supervisor.send_signal(signal.SIGINT)
-            supervisor.wait(PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with private_broker(tmp_path_factory.mktemp("broker"), disposable=True) as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Stack]:
-    with up(tmp_path_factory.mktemp("stack"), broker.amqp_url) as stack:
-        yield stack
+DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
 def test_a_mail_is_accepted_sent_and_on_record(stack: Stack) -> None:
@@ -178,9 +67,9 @@ def test_some_process_exports_each_metric_of_rules_and_dashboard(stack: Stack) -
 
 
 def test_a_steady_load_is_answered_without_a_broker_and_done_when_it_is_back(
-    stack: Stack, broker: Broker
+    stack: Stack, stack_broker: Broker
 ) -> None:
-    with closing(SoakStack(stack.file.parents[1], broker)) as whole:
+    with closing(SoakStack(stack.folder, stack_broker)) as whole:
         outage = take_broker_away(whole, seconds=5, rate=20)
     assert outage.accepted == len(outage.answers)
     assert outage.completed == len(outage.answers)
@@ -235,15 +124,6 @@ def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
     assert second.returncode == 1
     assert taken in second.stdout
     assert "--gateway-port" in second.stdout
-
-
-def test_ctrl_c_stops_all_of_it(stack: Stack) -> None:
-    """The last one, which ends the stack of all."""
-    pids = stack.pids()
-    stack.supervisor.send_signal(signal.SIGINT)
-    assert stack.supervisor.wait(PATIENCE) == 0
-    assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
-    assert not stack.file.exists()
 
 
 def _is_ready(stack: Stack) -> bool:

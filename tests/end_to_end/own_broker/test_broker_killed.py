@@ -4,57 +4,50 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.end_to_end.up import stack_up
+from tests.end_to_end.stack import PATIENCE, Stack
 from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker.installation import find_server
 from waybill_testkit.broker.server import survives_a_kill
 from waybill_testkit.eventually import eventually
 from waybill_worker.broker import topology
 
-PATIENCE = 240.0
 POSTS = 40
 #: Of each process, for one outage: what each of its connections and channels says, once.
 MOST_LINES = 40
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Path]:
+async def test_a_killed_broker_is_started_again_and_all_completes(stack: Stack) -> None:
     if find_server(os.environ.get("PATH", os.defpath)) is None:
         pytest.skip("needs a broker that is a process of ours: an installed rabbitmq-server")
-    with stack_up(tmp_path, PATIENCE):
-        yield tmp_path
-
-
-async def test_a_killed_broker_is_started_again_and_all_completes(stack: Path) -> None:
-    places = json.loads((stack / ".waybill" / "stack.json").read_text())
-    logs = sorted((stack / ".waybill" / "up" / "logs").glob("*.log"))
-    async with httpx.AsyncClient(base_url=places["gateway"], timeout=60, trust_env=False) as client:
-        before = {log: len(log.read_text().splitlines()) for log in logs}
-        folder = stack / ".waybill" / "up" / "broker"
+    async with httpx.AsyncClient(base_url=stack.places()["gateway"], timeout=60, trust_env=False) as client:
+        before = {name: len(log.splitlines()) for name, log in stack.logs().items()}
+        folder = stack.folder / ".waybill" / "up" / "broker"
         queues = [queue.name for queue in topology.queues(built_in_registry())]
         await eventually(lambda: survives_a_kill(folder, queues))
         os.kill(broker_of(folder), signal.SIGKILL)
+        tasks = []
         for number in range(POSTS):
             mail = {"to": f"ann{number}@example.com", "subject": "Hello", "text": "Still there?"}
-            assert (await client.post("/v1/emails", json=mail)).status_code == 202
+            answer = await client.post("/v1/emails", json=mail)
+            assert answer.status_code == 202
+            tasks.append(answer.json()["id"])
 
         async def all_completed() -> bool:
-            total = (await client.get("/v1/accounting")).json()["total"]
-            return bool(total["accepted"] == total["completed"] == POSTS)
+            states = [(await client.get(f"/v1/tasks/{task}")).json()["state"] for task in tasks]
+            return states == ["completed"] * POSTS
 
-        await eventually(all_completed, PATIENCE)
-    assert "the broker has ended; it is started again" in (stack / "up.log").read_text()
-    for log in logs:
-        lines = [json.loads(line) for line in log.read_text().splitlines()[before[log] :] if line[0] == "{"]
+        await eventually(all_completed, PATIENCE, every=0.5)
+    assert "the broker has ended; it is started again" in (stack.folder / "up.log").read_text()
+    for name, log in stack.logs().items():
+        lines = [json.loads(line) for line in log.splitlines()[before[name] :] if line[0] == "{"]
         # What each task says of itself is no complaint.
         complaints = Counter(line["event"][:60] for line in lines if line["level"] in {"warning", "error"})
-        assert complaints.total() <= MOST_LINES, (log.name, complaints)
+        assert complaints.total() <= MOST_LINES, (name, complaints)
 
 
 def broker_of(folder: Path) -> int:

@@ -3,19 +3,17 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.end_to_end.stack import Stack
 from tests.end_to_end.team.deployment import PATIENCE, Deployment, deploying
 from tests.end_to_end.team.load import Load
 from tests.end_to_end.team.release_3 import service as release_3
-from tests.end_to_end.up import stack_up
 from waybill_devstack.stack.stackfile import StackFile, read_stackfile
 from waybill_testkit.eventually import eventually
 
@@ -25,16 +23,10 @@ MAIL, RECORD = "email.requested", "sync.requested"
 AN_HOUR = 3600
 
 
-@pytest.fixture
-def stack(tmp_path: Path, vhost_url: str) -> Iterator[StackFile]:
-    with stack_up(tmp_path, PATIENCE, amqp_url=vhost_url):
-        yield read_stackfile(tmp_path / ".waybill" / "stack.json")
-
-
 def test_a_team_comes_deploys_and_goes_under_load_and_no_process_is_restarted(
-    stack: StackFile, tmp_path: Path
+    stack: Stack, tmp_path: Path
 ) -> None:
-    asyncio.run(_deploy_all(stack, tmp_path))
+    asyncio.run(_deploy_all(read_stackfile(stack.file), tmp_path))
 
 
 async def _deploy_all(stack: StackFile, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tests that use one stack, on a broker that they take away."""

@@ -1,0 +1,1 @@
+"""Tests that use one stack, which has started its broker itself."""
