@@ -3,17 +3,18 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from waybill_cli.main import run
 from waybill_testkit.gateway.served import Served, served
+from waybill_testkit.machine import ForkedProcess
 
 WAYBILL = (sys.executable, "-m", "waybill_cli")
 NOWHERE = "http://127.0.0.1:1"
@@ -38,20 +39,17 @@ class Ran:
         return line
 
 
-async def ran_apart(*arguments: str, program: Sequence[str] = WAYBILL) -> Ran:
+async def ran_apart(*arguments: str, program: str | Path = "waybill_cli") -> Ran:
     """How the command ended in a process of its own, which nothing of this one's environment configures."""
+    return await asyncio.to_thread(_ran_apart, program, arguments)
+
+
+def _ran_apart(program: str | Path, arguments: Sequence[str]) -> Ran:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        *arguments,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
+    with TemporaryDirectory(prefix="waybill-ran-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        code = ForkedProcess(program, *arguments, env=environment, log=out, errors=err).wait()
+        return Ran(code, out.read_text(), err.read_text())
 
 
 class Waybill:

@@ -1,14 +1,13 @@
 """Redriving straight from the broker, by the real command on the real broker, with a real service behind."""
 
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
-from command_under_test import WAYBILL, Ran, ran_apart
+from command_under_test import Ran, ran_apart
 
 from waybill_contracts.kinds.images import ImageUploaded
 from waybill_contracts.privacy.seal import Keyring
@@ -51,7 +50,7 @@ DEATH = {
 }
 
 
-async def ran(url: str, *arguments: str, program: Sequence[str] = WAYBILL) -> Ran:
+async def ran(url: str, *arguments: str, program: str | Path = "waybill_cli") -> Ran:
     # There is no gateway to say which services there are.
     named = () if "--service" in arguments or arguments[0] not in {"ls", "redrive"} else ALL
     return await ran_apart("dlq", "--direct", url, *arguments, *named, program=program)
@@ -169,7 +168,9 @@ async def test_killed_between_confirm_and_ack_nothing_is_lost_and_no_effect_doub
     topology_url: str, wire: Wire, tmp_path: Path
 ) -> None:
     dead = [await letter(wire) for _ in range(5)]
-    killed = await ran(topology_url, "redrive", "--yes", program=(sys.executable, "-c", KILLED_AFTER_CONFIRM))
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED_AFTER_CONFIRM)
+    killed = await ran(topology_url, "redrive", "--yes", program=program)
     assert killed.code == -9
     # Two are acknowledged; the third is both sent and still there.
     assert await wire.ready("images.work") == 3

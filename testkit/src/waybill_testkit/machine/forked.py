@@ -30,6 +30,7 @@ class ForkedProcess:
         arguments: of the command line.
         env: its whole environment; None: a copy of this process's.
         log: standard output and error are appended to this file; None: they go nowhere.
+        errors: standard error is appended to this file instead.
         sockets: that it gets too, by the environment variable with the number of their descriptor.
 
     Example:
@@ -46,12 +47,20 @@ class ForkedProcess:
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
+        errors: Path | None = None,
         sockets: Mapping[str, socket.socket] = MappingProxyType({}),
     ) -> None:
-        if log is not None:
-            log.touch()
+        for output in (log, errors):
+            if output is not None:
+                output.touch()
         words = [str(argument) for argument in arguments]
-        order = (program, words, dict(os.environ if env is None else env), log, dict(sockets))
+        order = (
+            program,
+            words,
+            dict(os.environ if env is None else env),
+            (log, errors or log),
+            dict(sockets),
+        )
         self._process = FORKS.Process(target=_become, args=order)
         self._process.start()
         self.pid: Final = self._process.pid or 0
@@ -97,13 +106,13 @@ def _become(
     program: str | Path,
     arguments: list[str],
     environment: dict[str, str],
-    log: Path | None,
+    outputs: tuple[Path | None, Path | None],
     sockets: dict[str, socket.socket],
 ) -> None:
-    output = os.open(log or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
+    for stream, output in enumerate(outputs, start=1):
+        opened = os.open(output or os.devnull, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.dup2(opened, stream)
+        os.close(opened)
     os.environ.clear()
     os.environ.update(environment)
     os.environ.update({name: str(each.detach()) for name, each in sockets.items()})
