@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -27,14 +27,17 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Index,
     Integer,
     MetaData,
+    String,
     Table,
     create_engine,
     func,
     insert,
     make_url,
     select,
+    text,
     update,
 )
 from sqlalchemy import Text as SqlText
@@ -43,6 +46,7 @@ from sqlalchemy.engine import URL
 from waybill import outbox
 from waybill.client import Client
 from waybill.kinds import SyncRequested
+from waybill.outbox.rows import LOCK
 from waybill_contracts.privacy import Keyring
 from waybill_ledger.migrations import upgrade
 from waybill_testkit.gateway.process import gateway
@@ -56,14 +60,29 @@ ORDERS = Table(
     Column("customer", SqlText),
     Column("note", SqlText),
 )
+#: As wide as a row of the outbox, with its indexes.
+NOTES = Table(
+    "notes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(36)),
+    Column("text", SqlText),
+    Index("notes_by_key", "key", "id"),
+)
 STOCK = Table("stock", METADATA, Column("id", Integer, primary_key=True), Column("left", Integer))
 OUTBOX = outbox.add_table(METADATA)
+NOTE: Final = json.dumps({"text": "one of many", "more": "x" * 110})
+
+Do = Callable[[Connection, int], None]
 
 SINGLE_POSTS: Final = 2000
 CALLERS: Final = 8
 #: Transactions of a turn, and turns of each sort.
 TRANSACTIONS: Final = 50
 TURNS: Final = 12
+#: Threads of an application that commit at the same time, and transactions of each in a turn.
+THREADS: Final = 8
+OF_THREAD: Final = 25
 #: Rows of one transaction that fills the outbox.
 FILLING: Final = 500
 
@@ -85,7 +104,7 @@ def main() -> None:
         ledger_url = server.new_database()
         upgrade(ledger_url)
         url = make_url(server.new_database()).set(drivername="postgresql+psycopg")
-        engine = create_engine(url)
+        engine = create_engine(url, pool_size=THREADS + 1)
         stack.callback(engine.dispose)
         METADATA.create_all(engine)
         with engine.begin() as connection:
@@ -98,9 +117,14 @@ def main() -> None:
 
 def measured(engine: Engine, url: URL, address: str, rows: int) -> dict[str, Any]:
     """All figures."""
-    transaction = in_turns(engine, with_row, without_row)
+    transaction = in_turns(engine, {"an event": with_row, "an insert": with_insert, "neither": without_row})
     clear(engine)
     idle = application_beside(engine, url, address)
+    both = {"an event": with_order_and_row, "neither": with_order}
+    together = {"no relay waits": at_once(engine, both)}
+    with relay_that_waits(engine):
+        together["each commit notifies"] = at_once(engine, both)
+    clear(engine)
     say("filling the outbox")
     fill(engine, rows)
     single = single_posts(address, rows)
@@ -113,6 +137,7 @@ def measured(engine: Engine, url: URL, address: str, rows: int) -> dict[str, Any
         "memory of the relay, MiB": drained["memory"],
         "an application's transaction, ms": transaction,
         "beside an idle relay": idle,
+        f"commits of {THREADS} threads": together,
     }
 
 
@@ -129,24 +154,82 @@ def without_row(connection: Connection, number: int) -> None:
     connection.execute(select(ORDERS.c.customer).order_by(ORDERS.c.id.desc()).limit(1)).all()
 
 
-def in_turns(engine: Engine, *each: Callable[[Connection, int], None]) -> dict[str, Any]:
-    """Milliseconds of the transactions with an event and without, and their ratio in each turn."""
-    taken: list[list[float]] = [[], []]
-    ratios: list[float] = []
+def with_insert(connection: Connection, number: int) -> None:
+    """The same with one more INSERT of the application."""
+    without_row(connection, number)
+    connection.execute(insert(NOTES), {"key": str(number), "text": NOTE})
+
+
+def with_order(connection: Connection, number: int) -> None:
+    """A transaction that waits for no other one's locks."""
+    connection.execute(insert(ORDERS), {"customer": f"customer {number}", "note": "one of many"})
+
+
+def with_order_and_row(connection: Connection, number: int) -> None:
+    """The same with an event."""
+    with_order(connection, number)
+    outbox.submit(connection, event_of(number))
+
+
+def in_turns(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
+    """Milliseconds of transactions, and how they compare with the last ones in the same turn."""
+    taken: dict[str, list[float]] = {name: [] for name in each}
+    ratios: dict[str, list[float]] = {name: [] for name in each}
     for turn in range(TURNS + 1):
-        turns = [turn_of(engine, do) for do in each]
+        turns = {name: turn_of(engine, do) for name, do in each.items()}
+        *_, base = turns.values()
         if turn:  # the first warms up
-            ratios.append(median(turns[0]) / median(turns[1]))
-            for place, new in enumerate(turns):
-                taken[place] += new
+            for name, new in turns.items():
+                taken[name] += new
+                ratios[name].append(median(new) / median(base))
     return {
-        "with an event": round(1000 * median(taken[0]), 2),
-        "without": round(1000 * median(taken[1]), 2),
-        "ratio, median of turns": round(median(ratios), 3),
+        f"with {name}": {
+            "milliseconds": round(1000 * median(taken[name]), 2),
+            "ratio, median of turns": round(median(ratios[name]), 3),
+        }
+        for name in each
     }
 
 
-def turn_of(engine: Engine, do: Callable[[Connection, int], None]) -> list[float]:
+def at_once(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
+    """Commits a second of an application's threads, and how they compare with the last ones of the turn."""
+
+    def commit(do: Do) -> None:
+        for number in range(OF_THREAD):
+            with engine.begin() as connection:
+                do(connection, number)
+
+    rates: dict[str, list[float]] = {name: [] for name in each}
+    with ThreadPoolExecutor(THREADS) as threads:
+        for _ in range(TURNS + 1):
+            for name, do in each.items():
+                begun = time.perf_counter()
+                list(threads.map(commit, [do] * THREADS))
+                rates[name].append(THREADS * OF_THREAD / (time.perf_counter() - begun))
+    *_, base = (counted[1:] for counted in rates.values())
+    ratios = {
+        name: median(mine / other for mine, other in zip(counted[1:], base, strict=True))
+        for name, counted in rates.items()
+    }
+    return {
+        f"with {name}": {
+            "1/s": round(median(counted[1:])),
+            "ratio, median of turns": round(ratios[name], 3),
+        }
+        for name, counted in rates.items()
+    }
+
+
+@contextmanager
+def relay_that_waits(engine: Engine) -> Iterator[None]:
+    """Each commit of a row notifies, as while a relay waits; a real one would soon have work instead."""
+    with engine.connect() as connection:
+        lock = f"SELECT pg_advisory_lock({LOCK}, '{OUTBOX.name}'::regclass::oid::int4)"
+        connection.execute(text(lock))
+        yield
+
+
+def turn_of(engine: Engine, do: Do) -> list[float]:
     """Seconds of each transaction of a turn."""
     seconds = []
     for number in range(TRANSACTIONS):

@@ -279,8 +279,8 @@ ROWS = (
         # It has no connections yet.
         harms=frozenset(Harm) - {Harm.CUT},
     ),
-    # One transaction of SQLite at a time; before each one of the same content is rolled back.
-    _outbox_row("order-before", "order and event written → commit", SHOP, "commit:before", standing=1),
+    # One transaction of SQLite at a time, which has the lock itself.
+    _outbox_row("order-before", "order and event written → commit", SHOP, "commit:before", harms=_KILLED),
     _outbox_row("order", "order and event committed → answered", SHOP, "commit:after", standing=4),
     # A relay posts all that is there at once.
     _outbox_row("relay-before", "rows leased → posted", RELAY, "post:before"),

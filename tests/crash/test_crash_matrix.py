@@ -41,6 +41,10 @@ SHORT = tuple(
         "register",
         "confirm-before",
         "enrol",
+        "order",
+        "relay-amid",
+        "relay-two",
+        "relay",
     }
 )
 #: Where the product says that an effect may happen twice: there the matrix must see it.

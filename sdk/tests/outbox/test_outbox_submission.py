@@ -7,6 +7,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from shop import METADATA, ORDERS, OUTBOX, Ordered
 from sqlalchemy import Engine, create_engine, insert, make_url, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -187,6 +189,25 @@ def test_data_is_checked_by_the_contract_and_no_value_is_shown(application: Engi
             outbox.submit(connection, Ordered.model_construct(order_id="\ud800"))
     assert "s3cret" not in str(error.value)
     assert rows(application) == []
+
+
+def test_a_database_that_no_relay_takes_rows_from_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = create_engine("sqlite://")
+    METADATA.create_all(engine)
+    with engine.connect() as connection:
+        for name in ("mysql", "mariadb"):
+            monkeypatch.setattr(engine.dialect, "name", name)
+            with pytest.raises(outbox.OutboxError, match=f"for postgresql and sqlite, not {name}"):
+                outbox.submit(connection, ORDERED)
+            django = type("ConnectionProxy", (), {"vendor": name, "__module__": "django.utils.connection"})
+            with pytest.raises(outbox.OutboxError, match=f"not {name}"):
+                outbox.submit(django(), ORDERED)
+        monkeypatch.undo()
+        assert connection.scalar(select(OUTBOX.c.id)) is None
+    op = Operations(MigrationContext.configure(dialect_name="mysql", opts={"as_sql": True}))
+    with pytest.raises(outbox.OutboxError, match="not mysql"):
+        outbox.create_table(op)
+    engine.dispose()
 
 
 def test_what_has_no_transaction_is_refused(application: Engine) -> None:

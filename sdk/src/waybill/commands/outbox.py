@@ -8,7 +8,7 @@ import click
 from waybill.commands.application_database import database_option, opened
 from waybill.outbox import schema_sql
 from waybill.outbox.relay import ListedRow
-from waybill.outbox.schema import DialectName
+from waybill.outbox.rows import DialectName
 from waybill_cli.command_line import CommandError, Exit, Group
 from waybill_cli.output import age
 from waybill_cli.session import Session, list_options, with_session

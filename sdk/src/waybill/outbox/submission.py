@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from waybill.calls import Priority
-from waybill.outbox.rows import INSERT, INSERT_AND_NOTIFY, NewRow, new_row, values_of
+from waybill.outbox.rows import (
+    INSERT,
+    INSERT_AND_NOTIFY,
+    NewRow,
+    checked_database,
+    new_row,
+    values_of,
+)
 from waybill_contracts.events import Event
 
 
@@ -82,7 +89,8 @@ def submit(target: Any, event: Event, **options: Unpack[Options]) -> Any:
         The id of the row, a UUIDv7.
 
     Raises:
-        OutboxError: the contract does not allow the data, or an option is wrong; nothing was written.
+        OutboxError: the contract does not allow the data, an option is wrong, or the outbox is not made for
+            the database of `target`; nothing was written.
         TypeError: `target` has no transaction.
     """
     writer = _writer_of(type(target))
@@ -170,7 +178,7 @@ async def _by_async_psycopg(connection: Any, rows: Sequence[NewRow]) -> None:
 
 
 def _by_django(connection: Any, rows: Sequence[NewRow]) -> None:
-    statement = INSERT_AND_NOTIFY if connection.vendor == "postgresql" else INSERT
+    statement = INSERT_AND_NOTIFY if checked_database(connection.vendor) == "postgresql" else INSERT
     with connection.cursor() as cursor:
         _run(cursor, statement, rows)
 

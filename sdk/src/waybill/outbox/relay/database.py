@@ -7,7 +7,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from waybill.outbox.rows import OutboxError
+from waybill.outbox.rows import DialectName, OutboxError, checked_database
 
 #: Seconds to connect, and that a write waits for another one in SQLite.
 _CONNECT_SECONDS: Final = 10
@@ -21,7 +21,7 @@ _ALIVE: Final = {
     "connect_timeout": _CONNECT_SECONDS,
 }
 #: The driver of each database, whichever the application itself uses.
-_DRIVERS: Final = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
+_DRIVERS: Final[dict[DialectName, str]] = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 
 
 def parse_database(url: str | URL) -> URL:
@@ -37,9 +37,7 @@ def parse_database(url: str | URL) -> URL:
         raise OutboxError(
             "not the URL of a database: postgresql://user@host/name or sqlite:///file is one"
         ) from None
-    name = parsed.get_backend_name()
-    if name not in _DRIVERS:
-        raise OutboxError(f"the outbox is made for postgresql and sqlite, not {name}")
+    name = checked_database(parsed.get_backend_name())
     if name == "sqlite" and (not parsed.database or parsed.database == ":memory:"):
         raise OutboxError("a relay needs a database in a file: sqlite:///path/to/file.db")
     return parsed.set(drivername=_DRIVERS[name])

@@ -1,6 +1,6 @@
 """The table of the application outbox, and the ways to create it."""
 
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -18,8 +18,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, DropTable
 
-#: The databases that an application may have it in.
-DialectName = Literal["postgresql", "sqlite"]
+from waybill.outbox.rows import DialectName, checked_database
+
 TABLE_NAME: Final = "waybill_outbox"
 
 #: States of a row: to be posted; refused by the gateway, until a person decides.
@@ -113,19 +113,13 @@ def schema_sql(dialect: DialectName) -> str:
     """The statements that create the table, for applications with migrations in plain SQL.
 
     Raises:
-        ValueError: the outbox is not made for this database.
+        OutboxError: the outbox is not made for this database.
     """
-    return "".join(f"{statement};\n" for statement in _statements(_dialect(dialect)))
-
-
-def _dialect(name: str) -> Dialect:
-    match name:
-        case "postgresql" | "sqlite":
-            return make_url(f"{name}://").get_dialect()()
-    raise ValueError(f"the outbox is made for postgresql and sqlite, not {name}")
+    return "".join(f"{statement};\n" for statement in _statements(make_url(f"{dialect}://").get_dialect()()))
 
 
 def _statements(dialect: Dialect) -> list[str]:
+    checked_database(dialect.name)
     made: list[DDLElement] = [CreateTable(TABLE), *map(CreateIndex, sorted(TABLE.indexes, key=str))]
     return [_trimmed(str(each.compile(dialect=dialect))) for each in made]
 

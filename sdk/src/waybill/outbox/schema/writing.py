@@ -4,16 +4,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, TwoPhaseTransaction
 
-from waybill.outbox.rows import NewRow, insert_for, values_of
+from waybill.outbox.rows import NewRow, checked_database, insert_for, values_of
 
 
 def write_rows(connection: Connection, rows: Sequence[NewRow]) -> None:
-    """Writes rows in the transaction of a connection, by one call of the driver."""
+    """Writes rows in the transaction of a connection, by one call of the driver.
+
+    Raises:
+        OutboxError: the outbox is not made for its database.
+    """
     if not rows:
         return
     dialect = connection.dialect
     # PostgreSQL prepares no transaction that notifies; a relay finds its rows by looking.
-    notifies = dialect.name == "postgresql" and not isinstance(
+    notifies = checked_database(dialect.name) == "postgresql" and not isinstance(
         connection.get_transaction(), TwoPhaseTransaction
     )
     values = [values_of(row) for row in rows]
