@@ -172,23 +172,42 @@ def with_order_and_row(connection: Connection, number: int) -> None:
 
 
 def in_turns(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
-    """Milliseconds of transactions, and how they compare with the last ones in the same turn."""
-    taken: dict[str, list[float]] = {name: [] for name in each}
-    ratios: dict[str, list[float]] = {name: [] for name in each}
-    for turn in range(TURNS + 1):
-        turns = {name: turn_of(engine, do) for name, do in each.items()}
-        *_, base = turns.values()
-        if turn:  # the first warms up
-            for name, new in turns.items():
-                taken[name] += new
-                ratios[name].append(median(new) / median(base))
+    """Milliseconds of transactions, and how they compare with the last ones in the same turn.
+
+    The processor time is that of the application and of the server's process for its connection: on a busy
+    machine it says more than the time that passes.
+    """
+    with engine.connect() as connection:
+        server = connection.scalar(select(func.pg_backend_pid())) or 0
+    passed: dict[str, list[float]] = {name: [] for name in each}
+    used: dict[str, list[float]] = {name: [] for name in each}
+    for _ in range(TURNS + 1):
+        for name, do in each.items():
+            before = processor_seconds(server)
+            passed[name].append(median(turn_of(engine, do)))
+            used[name].append((processor_seconds(server) - before) / TRANSACTIONS)
     return {
         f"with {name}": {
-            "milliseconds": round(1000 * median(taken[name]), 2),
-            "ratio, median of turns": round(median(ratios[name]), 3),
+            what: {
+                "milliseconds": round(1000 * median(seconds[name][1:]), 2),
+                "ratio, median of turns": round(ratio_of_turns(seconds, name), 3),
+            }
+            for what, seconds in (("time", passed), ("processor time", used))
         }
         for name in each
     }
+
+
+def processor_seconds(server: int) -> float:
+    """What this process and the one that serves it have used."""
+    nanoseconds = Path(f"/proc/{server}/schedstat").read_text().split()[0]
+    return time.process_time() + int(nanoseconds) / 1e9
+
+
+def ratio_of_turns(turns: Mapping[str, list[float]], name: str) -> float:
+    """How one compares with the last one; the first turn warms up."""
+    *_, base = turns.values()
+    return median(mine / other for mine, other in zip(turns[name][1:], base[1:], strict=True))
 
 
 def at_once(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
@@ -206,15 +225,10 @@ def at_once(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
                 begun = time.perf_counter()
                 list(threads.map(commit, [do] * THREADS))
                 rates[name].append(THREADS * OF_THREAD / (time.perf_counter() - begun))
-    *_, base = (counted[1:] for counted in rates.values())
-    ratios = {
-        name: median(mine / other for mine, other in zip(counted[1:], base, strict=True))
-        for name, counted in rates.items()
-    }
     return {
         f"with {name}": {
             "1/s": round(median(counted[1:])),
-            "ratio, median of turns": round(ratios[name], 3),
+            "ratio, median of turns": round(ratio_of_turns(rates, name), 3),
         }
         for name, counted in rates.items()
     }
