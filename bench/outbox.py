@@ -238,9 +238,10 @@ def at_once(engine: Engine, each: Mapping[str, Do]) -> dict[str, Any]:
 def relay_that_waits(engine: Engine) -> Iterator[None]:
     """Each commit of a row notifies, as while a relay waits; a real one would soon have work instead."""
     with engine.connect() as connection:
-        lock = f"SELECT pg_advisory_lock({LOCK}, '{OUTBOX.name}'::regclass::oid::int4)"
-        connection.execute(text(lock))
+        key = f"({LOCK}, '{OUTBOX.name}'::regclass::oid::int4)"
+        connection.execute(text(f"SELECT pg_advisory_lock{key}"))
         yield
+        connection.execute(text(f"SELECT pg_advisory_unlock{key}"))
 
 
 def turn_of(engine: Engine, do: Do) -> list[float]:
