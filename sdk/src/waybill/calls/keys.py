@@ -4,7 +4,6 @@ import os
 import re
 import time
 from typing import Final
-from uuid import UUID
 
 #: Visible ASCII without quotation marks, as the header takes it.
 _KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}")
@@ -23,7 +22,8 @@ def new_key() -> str:
     """
     milliseconds = time.time_ns() // 1_000_000
     value = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    return str(UUID(int=value & _RANDOM | _VERSION_7 | _VARIANT))
+    digits = f"{value & _RANDOM | _VERSION_7 | _VARIANT:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def checked_key(key: str) -> str:

@@ -17,6 +17,7 @@ MAX_DATA_BYTES: Final = 1_000_000
 MAX_DELAY: Final = timedelta(days=3650)
 _PRIORITIES: Final = get_args(Priority)
 _MAX_ORDER_KEY: Final = 255
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 #: Faults of the data that an error names.
 _MOST_FAULTS: Final = 5
 
@@ -81,7 +82,7 @@ def _checked_data(event: Event, id_: str) -> str:
         shown = "; ".join(f"{fault.pointer or '/'}: {fault.message}" for fault in faults[:_MOST_FAULTS])
         raise OutboxError(f"the contract {contract.dataschema} does not allow this data: {shown}")
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(data)
         size = len(text.encode())
     except ValueError as error:  # also a text that is no Unicode
         raise OutboxError(f"the data of {event.KIND} cannot be JSON: {type(error).__name__}") from None
@@ -123,6 +124,8 @@ def _checked_priority(priority: str) -> str | None:
 
 def _begins_at(delay_seconds: float | timedelta | None, send_at: datetime | None) -> str | None:
     """When the task is to begin; a delay counts from now, not from when a relay posts the row."""
+    if delay_seconds is None and send_at is None:
+        return None
     if delay_seconds is not None and send_at is not None:
         raise OutboxError("give delay_seconds or send_at, not both")
     now = datetime.now(UTC)

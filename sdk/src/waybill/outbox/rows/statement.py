@@ -39,13 +39,16 @@ def insert_for(paramstyle: str, *, notifies: bool) -> str:
             places = [f"${number}" for number in range(1, len(_COLUMNS) + 1)]
         case _:
             raise ValueError(f"the outbox writes by no driver with placeholders of style {paramstyle}")
-    insert = f"INSERT INTO waybill_outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join(places)})"  # noqa: S608 - made of names alone
-    return f"{insert} RETURNING {_NOTIFY}" if notifies else insert
+    columns = _COLUMNS
+    if notifies:
+        columns, places = (*columns, "error"), [*places, _NOTIFY]
+    return f"INSERT INTO waybill_outbox ({', '.join(columns)}) VALUES ({', '.join(places)})"  # noqa: S608 - made of names alone
 
 
+#: NULL, after it has notified. As a value of the row: what the statement returned would cost a driver more.
 _NOTIFY: Final = (
-    f"CASE WHEN NOT pg_try_advisory_xact_lock_shared({LOCK}, tableoid::int4) "
-    f"THEN pg_notify('{CHANNEL}', '') END"
+    f"nullif(CASE WHEN NOT pg_try_advisory_xact_lock_shared({LOCK}, 'waybill_outbox'::regclass::oid::int4) "
+    f"THEN pg_notify('{CHANNEL}', '')::text END, '')"
 )
 
 
