@@ -1,12 +1,14 @@
-"""Right and wrong uses of the API, for the type checker alone: it is never imported.
+"""Right and wrong uses of the API, for type checkers alone: it is never imported.
 
-`make types` fails if a right use is refused, or a wrong one is accepted: its `type: ignore` is unused then.
+mypy strict (`make types`) and pyright strict (test_typed_use.py) fail if a right use is refused, or a wrong
+one is accepted: its `type: ignore`, which has mypy's code, is unused then.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import assert_type
+from pathlib import Path
+from typing import Any, BinaryIO, assert_type
 
 import psycopg
 from sqlalchemy import Engine
@@ -18,6 +20,7 @@ from waybill import (
     Attempt,
     Client,
     Event,
+    FileRef,
     Service,
     ServiceSettings,
     Submission,
@@ -26,6 +29,8 @@ from waybill import (
 )
 from waybill.client import AcceptedTask, Task, TaskEvent
 from waybill.fastapi import Tasks
+from waybill.problems import ClientError, InvalidDataError
+from waybill.testing import MemoryGateway, run_handler
 from waybill_worker.attempt import Attempt as WorkerAttempt
 from waybill_worker.attempt import SyncAttempt as WorkerSyncAttempt
 
@@ -48,7 +53,7 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(settings: ShopSettings) -> AsyncIterator[Shop]:
+async def shop(settings: ShopSettings) -> AsyncGenerator[Shop]:
     yield Shop(settings.shop_name)
 
 
@@ -170,7 +175,9 @@ def writes(session: Session, connection: psycopg.Connection[tuple[object]], engi
 
 async def writes_async(session: AsyncSession) -> None:
     assert_type(await outbox.submit(session, Ordered(order_id="7")), str)
-    outbox.submit(session, Ordered(order_id="7"))  # type: ignore[unused-awaitable]
+    outbox.submit(session, Ordered(order_id="7"))  # type: ignore[unused-coroutine]
+    close.submit_in(session, "2026-01")  # type: ignore[unused-coroutine]
+    close.asubmit("2026-01")  # type: ignore[unused-coroutine]
 
 
 def calls(client: Client, event: Ordered) -> None:
@@ -193,3 +200,28 @@ async def async_calls(client: AsyncClient, event: Ordered) -> None:
         assert_type(task, Task)
     async for change in client.events("7"):
         assert_type(change, TaskEvent)
+
+
+def files(client: Client, stream: BinaryIO) -> None:
+    assert_type(client.upload(Path("scan.pdf"), deadline=60), FileRef)
+    assert_type(client.download("7", "invoice.pdf", stream), int)
+    client.upload("scan.pdf")  # type: ignore[arg-type]
+    client.download("7", "invoice.pdf", "invoice.pdf")  # type: ignore[arg-type]
+
+
+def fails(client: Client, event: Ordered) -> None:
+    try:
+        client.submit(event)
+    except InvalidDataError as problem:
+        assert_type(problem.errors[0].field, str)
+        problem.fields  # type: ignore[attr-defined] # noqa: B018
+    except ClientError as error:
+        assert_type(error.is_temporary, bool)
+
+
+async def tests_of_users(memory: MemoryGateway) -> None:
+    assert_type(memory.events(Ordered), list[Ordered])
+    memory.events("order.placed")  # type: ignore[arg-type]
+    run = await run_handler(service, Ordered(order_id="7"), resources=Shop("shop"))
+    assert_type(run.result["order"], Any)
+    await run_handler(service, Ordered(order_id="7"), resources="shop")  # type: ignore[misc]

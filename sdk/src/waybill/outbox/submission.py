@@ -1,6 +1,6 @@
 """Writing an event into the application outbox, in the application's own transaction."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, TypeVar, Unpack, overload
 
@@ -61,7 +61,7 @@ def submit(target: "Plain", event: Event, **options: Unpack[Options]) -> str: ..
 
 
 @overload
-def submit(target: "Awaited", event: Event, **options: Unpack[Options]) -> Awaitable[str]: ...
+def submit(target: "Awaited", event: Event, **options: Unpack[Options]) -> Coroutine[Any, Any, str]: ...
 
 
 def submit(target: Any, event: Event, **options: Unpack[Options]) -> Any:

@@ -1,6 +1,6 @@
 """Submits the tasks of a function."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypedDict, Unpack, overload
@@ -115,7 +115,7 @@ class Submitter(Generic[Q]):
     @overload
     def submit_in(
         self, transaction: "Awaited", /, *args: Q.args, **arguments: Q.kwargs
-    ) -> Awaitable[str]: ...
+    ) -> Coroutine[Any, Any, str]: ...
 
     @overload
     def submit_in(self, transaction: Any, /, *args: Q.args, **arguments: Q.kwargs) -> Any: ...
