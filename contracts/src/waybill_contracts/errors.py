@@ -12,6 +12,8 @@ class HandlerError(Exception):
 class TransientError(HandlerError):
     """A later attempt can succeed: a time-out, a busy server.
 
+        raise TransientError("the printer is busy", retry_after=30)
+
     Args:
         message: what happened, for the task's record.
         retry_after: seconds that the other side asked to wait; the next attempt starts no earlier.
@@ -23,7 +25,10 @@ class TransientError(HandlerError):
 
 
 class PermanentError(HandlerError):
-    """No later attempt can succeed: the input is refused for good. It becomes a dead letter at once."""
+    """No later attempt can succeed: the input is refused for good. It becomes a dead letter at once.
+
+    raise PermanentError("there is no order of this number")
+    """
 
 
 class SnoozeError(HandlerError):

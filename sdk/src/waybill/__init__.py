@@ -9,10 +9,11 @@ An application submits tasks:
 
 A service does them:
 
-    from waybill import Attempt, Event, Service
+    from waybill import Attempt, Event, FileRef, Service
 
     class InvoiceRequested(Event, kind="invoice.requested"):
         order_id: str
+        scan: FileRef | None = None
 
     service = Service("invoices")
 

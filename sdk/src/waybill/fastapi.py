@@ -39,7 +39,13 @@ _UNAVAILABLE: Final = 503
 
 
 class Tasks:
-    """The background tasks of one request; an endpoint gets it as `tasks: BackgroundTasks`."""
+    """The background tasks of one request; an endpoint gets it as `tasks: BackgroundTasks`.
+
+    @app.post("/orders/{order_id}")
+    async def order(order_id: str, email: str, tasks: BackgroundTasks) -> dict[str, str]:
+        tasks.add_task(remind, email, days=3)
+        return {"order": order_id}
+    """
 
     def __init__(self) -> None:
         self._added: list[Submission] = []
@@ -102,6 +108,10 @@ class Tasks:
 
 class NotAcceptedError(Exception):
     """The background tasks of a request are not known to be accepted: its response is a 503.
+
+        @app.exception_handler(NotAcceptedError)
+        async def say_so(request: Request, error: NotAcceptedError) -> PlainTextResponse:
+            return PlainTextResponse(f"Please try again: {error}", 503)
 
     Args:
         count: how many they are.

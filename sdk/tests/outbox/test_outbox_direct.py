@@ -8,11 +8,12 @@ from secrets import token_hex
 from typing import Annotated
 
 import pytest
+from docstring_examples import documented, example_in, executed
 from pydantic import Field
 from shop import Ordered
 from sqlalchemy import Engine, create_engine, insert, make_url, text
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from waybill import Event, FileRef, Sensitive
 from waybill.outbox import OutboxError
@@ -205,3 +206,34 @@ def test_keys_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         Direct(schema="waybill")
     with pytest.raises(ValueError, match="no name of a schema"):
         Direct(schema='a"b', sealing_keys=KEY, persons_key="p" * 20)
+
+
+@pytest.mark.parametrize("name", [each for each in documented() if each.startswith("waybill.outbox.direct")])
+async def test_an_example_works(
+    name: str, shop: Shop, direct: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAYBILL_SEALING_KEYS", KEY)
+    monkeypatch.setenv("WAYBILL_PERSONS_KEY", "p" * 20)
+
+    class Base(DeclarativeBase):
+        """Of the tables of the shop."""
+
+    class Order(Base):
+        __tablename__ = "tasks_of_shop"
+        id: Mapped[str] = mapped_column(primary_key=True)
+        task_id = ""
+
+    before, number = len(shop.tasks()), shop.orders()
+    given = {
+        "Direct": Direct,
+        "InvoiceRequested": lambda order_id: Scanned(page=order_id),
+        "Order": lambda **_: Order(id=f"order of {name}"),
+        "Session": Session,
+        "direct": direct,
+        "engine": shop.engine,
+        "grants_sql": grants_sql,
+        "order": Order(id=f"order of {name}"),
+    }
+    await executed(example_in(documented()[name]) or "", name, given)
+    accepted = 0 if name.endswith("grants_sql") else 1
+    assert (len(shop.tasks()), shop.orders()) == (before + accepted, number + accepted)

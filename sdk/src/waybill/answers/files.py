@@ -34,7 +34,10 @@ class TaskFiles(Answered):
 
 
 class RedeemedPasswordReset(Answered):
-    """The person whose password may be set now, and the task that mailed the link."""
+    """The person whose password may be set now, and the task that mailed the link.
+
+    person = client.redeem_password_reset(token).email
+    """
 
     email: str
     task_id: str

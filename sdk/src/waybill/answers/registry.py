@@ -16,7 +16,11 @@ class KindLinks(Answered):
 
 
 class Kind(Answered):
-    """A kind of task, without its schemas."""
+    """A kind of task, without its schemas.
+
+    for kind in client.kinds():
+        print(kind.name, kind.services, kind.version)
+    """
 
     name: str
     owner: str
@@ -32,7 +36,11 @@ class Kind(Answered):
 
 
 class Contract(Answered):
-    """The contract of one version of a kind."""
+    """The contract of one version of a kind.
+
+    contract = client.kind("email.requested").contracts[-1]
+    print(contract.version, contract.marks["person"], contract.data["properties"])
+    """
 
     version: int
     dataschema: str
@@ -43,7 +51,10 @@ class Contract(Answered):
 
 
 class HandlerPolicy(Answered):
-    """How attempts of a kind are made; None: by the settings of the service."""
+    """How attempts of a kind are made; None: by the settings of the service.
+
+    print(client.kind("email.requested").handlers[0].policy.attempts)
+    """
 
     attempts: int | None = None
     soft_limit_seconds: float | None = None
@@ -52,7 +63,11 @@ class HandlerPolicy(Answered):
 
 
 class Handler(Answered):
-    """How a service handles a kind."""
+    """How a service handles a kind.
+
+    for handler in client.kind("email.requested").handlers:
+        print(handler.service, handler.release, handler.reads)
+    """
 
     service: str
     release: str
@@ -62,14 +77,22 @@ class Handler(Answered):
 
 
 class KindDetails(Kind):
-    """A kind with its contracts and handlers."""
+    """A kind with its contracts and handlers.
+
+    kind = client.kind("email.requested")
+    print(kind.owner, [contract.version for contract in kind.contracts])
+    """
 
     contracts: list[Contract]
     handlers: list[Handler]
 
 
 class Counts(Answered):
-    """Numbers of accepted tasks, and of those in each state now."""
+    """Numbers of accepted tasks, and of those in each state now.
+
+    total = client.account().total
+    print(total.completed, "of", total.accepted)
+    """
 
     accepted: int
     scheduled: int
@@ -84,7 +107,11 @@ class Counts(Answered):
 
 
 class UnplacedTask(Answered):
-    """A task that cannot be placed, and why."""
+    """A task that cannot be placed, and why.
+
+    for task in client.account().unplaced.items:
+        print(task.id, task.reasons)
+    """
 
     id: str
     kind: str
@@ -95,7 +122,10 @@ class UnplacedTask(Answered):
 
 
 class Unplaced(Answered):
-    """Number of unplaced tasks, and the first of them."""
+    """Number of unplaced tasks, and the first of them.
+
+    assert client.account().unplaced.count == 0
+    """
 
     count: int
     items: list[UnplacedTask]
@@ -103,7 +133,11 @@ class Unplaced(Answered):
 
 
 class Account(Answered):
-    """The account of all tasks that were accepted in a time range."""
+    """The account of all tasks that were accepted in a time range.
+
+    account = client.account()
+    print(account.balanced, account.total.failed, account.kinds["invoice.requested"].accepted)
+    """
 
     since: datetime | None
     until: datetime | None

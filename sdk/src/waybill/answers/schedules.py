@@ -15,7 +15,11 @@ class ScheduleLinks(Answered):
 
 
 class Schedule(Answered):
-    """A schedule, and its next slots."""
+    """A schedule, and its next slots.
+
+    for schedule in client.schedules.list():
+        print(schedule.name, schedule.cron, schedule.next)
+    """
 
     id: str
     name: str
@@ -44,7 +48,11 @@ class Schedule(Answered):
 
 
 class SlotTask(Answered):
-    """A task that a schedule made."""
+    """A task that a schedule made.
+
+    for task in client.schedules.get(schedule.id).last_tasks:
+        print(task.slot, task.state)
+    """
 
     id: str
     state: StateOrText
@@ -53,6 +61,10 @@ class SlotTask(Answered):
 
 
 class ScheduleDetails(Schedule):
-    """A schedule with its last tasks."""
+    """A schedule with its last tasks.
+
+    found = client.schedules.get(schedule.id)
+    print(found.next[0], len(found.last_tasks))
+    """
 
     last_tasks: list[SlotTask]

@@ -8,7 +8,10 @@ from waybill_contracts.states import State
 
 
 class Links(Answered):
-    """Paths of the gateway about a task."""
+    """Paths of the gateway about a task.
+
+    print(client.submit(event).links.watch)
+    """
 
     self: str
     timeline: str
@@ -39,7 +42,12 @@ class AcceptedTasks(Answered):
 
 
 class Progress(Answered):
-    """How far an attempt is, as its handler reported last."""
+    """How far an attempt is, as its handler reported last.
+
+    for subtask in client.get(task.id).subtasks:
+        if subtask.progress is not None:
+            print(subtask.progress.share, subtask.progress.text)
+    """
 
     #: From 0 to 1; None: unknown.
     share: float | None
@@ -48,7 +56,11 @@ class Progress(Answered):
 
 
 class Subtask(Answered):
-    """The part of a task that one service does."""
+    """The part of a task that one service does.
+
+    for subtask in client.get(task.id).subtasks:
+        print(subtask.service, subtask.state, subtask.attempt, subtask.error)
+    """
 
     service: str
     state: StateOrText
@@ -64,14 +76,22 @@ class Subtask(Answered):
 
 
 class Slot(Answered):
-    """The schedule that made a task, and the time that it was due at."""
+    """The schedule that made a task, and the time that it was due at.
+
+    if (slot := client.get(task.id).schedule) is not None:
+        print(slot.id, slot.slot)
+    """
 
     id: str
     slot: datetime
 
 
 class Parent(Answered):
-    """The task that spawned a task, and the service whose handler did."""
+    """The task that spawned a task, and the service whose handler did.
+
+    if (parent := client.get(task.id).parent) is not None:
+        print(client.get(parent.id).kind)
+    """
 
     id: str
     service: str
@@ -118,7 +138,11 @@ class Task(Answered):
 
 
 class TimelineEvent(Answered):
-    """One event of a task."""
+    """One event of a task.
+
+    for event in client.timeline(task.id).events:
+        print(event.at, event.type, event.details)
+    """
 
     type: str
     at: datetime
@@ -151,7 +175,10 @@ class TaskEvent(Answered):
 
 
 class Timeline(Answered):
-    """All events of a task, in order."""
+    """All events of a task, in order.
+
+    assert client.timeline(task.id).events[0].type == "task.accepted"
+    """
 
     task_id: str
     events: list[TimelineEvent]
@@ -159,6 +186,9 @@ class Timeline(Answered):
 
 class Cancellation(Answered):
     """What a cancellation can still achieve.
+
+        if client.cancel(accepted.id).outcome == "prevented":
+            print("it will not begin")
 
     `prevented`: no attempt will begin. `stopping`: the services are notified, and the task ends `cancelled`,
     or with its outcome if it can no longer be stopped.

@@ -128,6 +128,9 @@ class Attempt(AttemptFacts, Protocol):
     def begin_effect(self) -> Awaitable[None]:
         """To be awaited right before an effect from which a repeat cannot be distinguished.
 
+            await attempt.begin_effect()
+            send_letter(event.email)
+
         From then on the record says that it may have happened.
 
         Raises:
@@ -136,6 +139,8 @@ class Attempt(AttemptFacts, Protocol):
 
     async def progress(self, share: float | None, text: str = "") -> None:
         """Reports how far the work is; it never fails, and costs no time.
+
+            await attempt.progress(0.4, "page 4 of 10")
 
         Shown in the task and in its timeline. Only the latest report counts: at most one a second is sent. It
         is also a heartbeat: work of hours is not taken for lost.
@@ -154,6 +159,8 @@ class Attempt(AttemptFacts, Protocol):
         priority: Priority = "normal",
     ) -> str:
         """Asks for a further task: it is accepted together with the outcome of this attempt, or not at all.
+
+            attempt.submit(EmailRequested(to=event.email, subject="Your invoice", text="It is here."))
 
         Nothing of what an attempt submits is accepted unless its handler completes; a repeat of the attempt
         makes no task twice, because it gives the same ids in the same order.

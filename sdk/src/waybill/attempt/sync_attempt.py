@@ -54,13 +54,19 @@ class SyncAttempt(AttemptFacts, Protocol):
     def begin_effect(self) -> None:
         """To be called right before an effect from which a repeat cannot be distinguished.
 
+            attempt.begin_effect()
+            send_letter(event.email)
+
         Raises:
             LeaseLostError: this run must not act any more.
             asyncio.CancelledError: the attempt is to stop; nothing was recorded.
         """
 
     def progress(self, share: float | None, text: str = "") -> None:
-        """Reports how far the work is; see `Attempt.progress`."""
+        """Reports how far the work is; see `Attempt.progress`.
+
+        attempt.progress(0.4, "page 4 of 10")
+        """
 
     def submit(
         self,
@@ -70,7 +76,15 @@ class SyncAttempt(AttemptFacts, Protocol):
         send_at: datetime | None = None,
         priority: Priority = "normal",
     ) -> str:
-        """Asks for a further task; see `Attempt.submit`."""
+        """Asks for a further task; see `Attempt.submit`.
+
+        attempt.submit(EmailRequested(to=event.email, subject="Your invoice", text="It is here."))
+        """
 
     def checkpoint(self) -> None:
-        """Raises `asyncio.CancelledError` if the attempt is to stop."""
+        """Raises `asyncio.CancelledError` if the attempt is to stop.
+
+        for page in pages_of(event):
+            attempt.checkpoint()
+            draw(page)
+        """

@@ -15,7 +15,11 @@ from waybill_contracts.events import Event
 
 
 class ScheduleTiming(TypedDict, total=False):
-    """When a schedule makes a task, each of which may be left out."""
+    """When a schedule makes a task, each of which may be left out.
+
+    timing: ScheduleTiming = {"cron": "0 8 * * MON", "timezone": "Europe/Berlin", "missed": "skip"}
+    client.schedules.create("mondays", report, **timing)
+    """
 
     #: Minute, hour, day of the month, month, day of the week; or `@daily` …. This or `every_seconds`.
     cron: str | None

@@ -13,7 +13,11 @@ Priority = Literal["low", "normal", "high"]
 
 
 class SubmitOptions(TypedDict, total=False):
-    """The options of `submit`, each of which may be left out."""
+    """The options of `submit`, each of which may be left out.
+
+    options: SubmitOptions = {"priority": "low", "delay_seconds": 60}
+    client.submit(event, **options)
+    """
 
     #: Idempotency key: however often a call with it is made, one task is accepted. A new one by default.
     key: str | None

@@ -20,7 +20,11 @@ JSON_TYPE: Final = {"Content-Type": "application/json"}
 
 
 class TaskFilters(TypedDict, total=False):
-    """The filters of `list`, each of which may be left out; a task must pass all of them."""
+    """The filters of `list`, each of which may be left out; a task must pass all of them.
+
+    filters: TaskFilters = {"kind": "invoice.requested", "state": "failed"}
+    print([task.id for task in client.list(**filters)])
+    """
 
     #: The first characters of its id.
     id: str | None

@@ -1,4 +1,10 @@
-"""Clients of the gateway: one that blocks, one for asyncio, over one description of its calls."""
+"""Clients of the gateway: one that blocks, one for asyncio, over one description of its calls.
+
+from waybill.client import Client, Submission, new_key
+
+with Client("http://127.0.0.1:8000") as client:
+    client.submit_many([Submission("invoice.requested", {"order_id": "17"}, key=new_key())])
+"""
 
 from waybill.answers import (
     AcceptedTask,

@@ -12,7 +12,11 @@ from waybill_contracts.events import Event
 
 
 class AsyncSchedules:
-    """Schedules, which make tasks repeatedly: `client.schedules`."""
+    """Schedules, which make tasks repeatedly: `client.schedules`.
+
+    weekly = await client.schedules.create("weekly", report, cron="0 8 * * MON")
+    await client.schedules.change(weekly.id, paused=True)
+    """
 
     def __init__(self, sending: AsyncSending) -> None:
         self._run = sending.run

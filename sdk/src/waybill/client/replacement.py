@@ -14,6 +14,13 @@ _replaced: Final[list[tuple[httpx.MockTransport, str]]] = []
 def using_transport(transport: httpx.MockTransport, url: str) -> Iterator[None]:
     """Has clients that are made within the block use a transport instead of the network.
 
+        transport = httpx.MockTransport(lambda request: httpx.Response(503))
+        with using_transport(transport, "http://nowhere"), Client(deadline=0) as away:
+            try:
+                away.submit(event)
+            except ClientError as error:
+                assert error.is_temporary
+
     Args:
         transport: answers their requests.
         url: of clients that name no gateway.

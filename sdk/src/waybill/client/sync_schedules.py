@@ -12,7 +12,11 @@ from waybill_contracts.events import Event
 
 
 class Schedules:
-    """Schedules, which make tasks repeatedly: `client.schedules`."""
+    """Schedules, which make tasks repeatedly: `client.schedules`.
+
+    weekly = client.schedules.create("weekly", report, cron="0 8 * * MON")
+    client.schedules.change(weekly.id, paused=True)
+    """
 
     def __init__(self, sending: SyncSending) -> None:
         self._run = sending.run

@@ -12,7 +12,13 @@ from waybill_contracts.registry import RESERVED, Contract, KindName, ServiceName
 
 
 class DefinitionError(ValueError):
-    """A service, a kind or a handler is defined wrongly; the text says what to change."""
+    """A service, a kind or a handler is defined wrongly; the text says what to change.
+
+    try:
+        Service("Not a name")
+    except DefinitionError as error:
+        print(error)
+    """
 
 
 def checked_service_name(name: str) -> str:

@@ -104,6 +104,10 @@ class Service(Generic[R]):
     def handles(self, event: type[EventT], /, **options: Unpack[HandlerOptions]) -> "Handles[EventT, R]":
         """Makes a function the handler of a kind.
 
+            @service.handles(InvoiceRequested, attempts=5, soft_limit=30)
+            async def render(event: InvoiceRequested, attempt: Attempt) -> dict[str, object]:
+                return {"order": event.order_id}
+
         The function takes the event and the attempt, and the resources if the service has some. It returns
         the result of the subtask as a JSON object of at most 32 KiB, or None. The function itself stays as
         it is. A plain `def` function gets a `SyncAttempt`, and runs in a thread, or in a process.
@@ -202,12 +206,17 @@ class Service(Generic[R]):
         return register
 
     def emits(self, *events: type[Event]) -> None:
-        """States kinds of which the handlers submit tasks, for the readers of the registry."""
+        """States kinds of which the handlers submit tasks, for the readers of the registry.
+
+        service.emits(EmailRequested)
+        """
         for event in events:
             self._kinds.emit(event)
 
     def manifest(self, *, release: str | None = None) -> Manifest:
         """What the service states of itself when it is registered: the same for the same code.
+
+            print(service.manifest(release="1.5.0").text())
 
         Args:
             release: instead of the service's own.
@@ -221,6 +230,9 @@ class Service(Generic[R]):
 
     def run(self) -> NoReturn:
         """Runs the service in this process until a signal stops it; the settings come from the environment.
+
+            if __name__ == "__main__":
+                service.run()
 
         Exits with 0, with 78 if people must correct something before it can start, with 70 if it fails.
         """

@@ -18,7 +18,13 @@ _TASK: Final = re.compile(r"(?:/tasks/|tasks\.)(\d+)(?=[/.]|$)(.*)", re.DOTALL)
 
 
 class ClientError(Exception):
-    """A call failed: the base of all errors that the clients raise for one."""
+    """A call failed: the base of all errors that the clients raise for one.
+
+    try:
+        client.submit(event)
+    except ClientError as error:
+        print("later" if error.is_temporary else "never", error)
+    """
 
     #: Seconds after which the server asks for a repeat; None: it asks for none.
     retry_after: float | None = None
@@ -36,6 +42,11 @@ class ClientError(Exception):
 
 class UnreachableError(ClientError):
     """The gateway did not answer.
+
+        try:
+            client.submit(event, key="order-17")
+        except UnreachableError as error:
+            print("with the same key" if error.may_have_taken_effect else "nothing was sent")
 
     Args:
         message: what happened.
@@ -62,6 +73,11 @@ class UnreachableError(ClientError):
 
 class UnexpectedAnswerError(ClientError):
     """The answer is not one of a gateway: of a proxy in between, of another server, or of a newer release.
+
+        try:
+            client.submit(event)
+        except UnexpectedAnswerError as error:
+            print(error.status, "is this the URL of a gateway?")
 
     Args:
         status: HTTP status.
@@ -91,6 +107,11 @@ class UnexpectedAnswerError(ClientError):
 class NotEndedError(ClientError, TimeoutError):
     """A task that was waited for has not ended in time; it goes on.
 
+        try:
+            client.wait(accepted.id, timeout=0.1)
+        except NotEndedError as error:
+            print(error.task_id, error.state)
+
     Args:
         task_id: of the task.
         state: its state.
@@ -107,7 +128,13 @@ class NotEndedError(ClientError, TimeoutError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong: a field, or a JSON Pointer into the body, and what is wrong with it."""
+    """One thing that is wrong: a field, or a JSON Pointer into the body, and what is wrong with it.
+
+    try:
+        client.submit("email.requested", {"to": "nobody"})
+    except ProblemError as problem:
+        print([(each.field, each.message) for each in problem.errors])
+    """
 
     field: str
     message: str
@@ -213,6 +240,9 @@ class ProblemError(ClientError):
 
 def error_of(status: int, content: bytes, retry_after: str | None) -> ClientError:
     """The error that an answer stands for.
+
+        problem = error_of(503, b"Bad Gateway", "5")
+        assert (problem.is_temporary, problem.retry_after) == (True, 5)
 
     Args:
         status: HTTP status, not one of success.

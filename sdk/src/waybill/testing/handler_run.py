@@ -21,7 +21,10 @@ _TASK_ID: Final = "01a22a70-ebad-7341-b3c3-5bd5253e4852"
 
 
 class Progress(NamedTuple):
-    """A report of progress, within the limits."""
+    """A report of progress, within the limits.
+
+    assert run.progress == [Progress(0.5, "page 1 of 2")]
+    """
 
     #: Share of the work that is done, from 0 to 1; None: unknown.
     share: float | None
@@ -29,7 +32,10 @@ class Progress(NamedTuple):
 
 
 class Spawned(NamedTuple):
-    """A task that the handler submitted."""
+    """A task that the handler submitted.
+
+    assert [spawned.event.to for spawned in run.spawned] == ["ann@example.com"]
+    """
 
     id: str
     event: Event
@@ -40,7 +46,12 @@ class Spawned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HandlerRun:
-    """What a handler did."""
+    """What a handler did.
+
+    run = await run_handler(service, InvoiceRequested(order_id="17", email="ann@example.com"))
+    assert run.result["order"] == "17"
+    assert run.files["invoice.pdf"].startswith(b"%PDF")
+    """
 
     #: As it is stored: plain JSON; `{}` if it returned nothing.
     result: dict[str, Any]
@@ -67,6 +78,9 @@ async def run_handler(
     deadline: datetime | None = None,
 ) -> HandlerRun:
     """Runs the handler of an event once, as the service would, but without I/O of Waybill's.
+
+        run = await run_handler(service, InvoiceRequested(order_id="17", email="ann@example.com"), attempt=2)
+        assert run.result["order"] == "17"
 
     Time limits do not apply. The event takes the way over the wire: it is written as JSON, checked against
     the contract, and read again.

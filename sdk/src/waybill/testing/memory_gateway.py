@@ -23,8 +23,8 @@ _Answer = tuple[int, Any]
 class MemoryGateway:
     """A gateway in memory: it records what is submitted, and can run the handlers of services.
 
-        def test_an_order_is_confirmed(waybill_memory: MemoryGateway) -> None:
-            place_order("17", "ann@example.com")
+        def test_a_customer_is_welcomed(waybill_memory: MemoryGateway) -> None:
+            welcome("ann@example.com")
             [mail] = waybill_memory.events(EmailRequested)
             assert mail.to == "ann@example.com"
 
@@ -57,7 +57,10 @@ class MemoryGateway:
 
     @property
     def tasks(self) -> list[MemoryTask]:
-        """All that was submitted, in order."""
+        """All that was submitted, in order.
+
+        assert [task.kind for task in gateway.tasks] == ["order.placed"]
+        """
         return list(self._store.tasks.values())
 
     def events(self, event: type[EventT]) -> list[EventT]:

@@ -34,7 +34,12 @@ class ParentTask(NamedTuple):
 
 @dataclass
 class MemoryTask:
-    """A task that was submitted."""
+    """A task that was submitted.
+
+    client.submit("order.placed", {"order_id": "17"}, key="order-17")
+    [task] = gateway.tasks
+    assert (task.kind, task.key, task.state) == ("order.placed", "order-17", "pending")
+    """
 
     kind: str
     #: As it was sent: JSON without what is left at its default.

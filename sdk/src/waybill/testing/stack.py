@@ -53,6 +53,9 @@ class Stack:
     async def running(self, service: Service[Any], **settings: Any) -> AsyncIterator[None]:
         """Registers a service, and runs it in this process for the time of the block.
 
+            async with waybill_stack.running(service, retry_max_attempts=2):
+                await waybill_stack.ended(await waybill_stack.submit(event))
+
         Args:
             service: the service.
             settings: fields of its settings, such as `retry_max_attempts=2`; waits are short by default.
@@ -77,6 +80,8 @@ class Stack:
     async def register(self, service: Service[Any]) -> None:
         """Registers a service, or a new release of it, and waits until its queue exists.
 
+            await waybill_stack.register(service)
+
         Raises:
             RuntimeError: it is refused; the text has each reason.
         """
@@ -90,6 +95,8 @@ class Stack:
 
     async def submit(self, event: Event, **options: Any) -> str:
         """Submits a task, and returns its id.
+
+            task = await waybill_stack.submit(event, delay_seconds=60)
 
         Args:
             event: its event.
@@ -108,6 +115,9 @@ class Stack:
     async def ended(self, task_id: str, *, seconds: float = ENDED_SECONDS) -> dict[str, Any]:
         """Waits until a task has ended, and returns it as `GET /v1/tasks/{id}` does.
 
+            task = await waybill_stack.ended(await waybill_stack.submit(event))
+            assert task["state"] == "completed"
+
         Raises:
             AssertionError: it has not ended in time.
         """
@@ -121,6 +131,8 @@ class Stack:
     async def get(self, path: str) -> dict[str, Any]:
         """The document at a path of the gateway.
 
+            assert (await waybill_stack.get("/v1/services/invoices"))["declared"]
+
         Raises:
             HTTPStatusError: there is none.
         """
@@ -130,7 +142,11 @@ class Stack:
         return document
 
     async def call(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Calls the gateway; `request` as httpx takes it."""
+        """Calls the gateway; `request` as httpx takes it.
+
+        answer = await waybill_stack.call("GET", "/v1/accounting")
+        assert answer.json()["balanced"]
+        """
         async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
             return await client.request(method, path, **request)
 

@@ -20,7 +20,13 @@ def _keeps_long_enough(days: float) -> float:
 
 
 class ServiceSettings(StoreSettings, RetrySettings, SealingSettings, ProcessSettings):
-    """Settings of each consuming service, besides those of its own."""
+    """Settings of each consuming service, besides those of its own.
+
+    class InvoiceSettings(ServiceSettings):
+        company: str = "ACME"
+
+    service = Service("invoices", settings=InvoiceSettings)
+    """
 
     inbox_url: DatabaseUrl = Field(description="Database of the inbox: sqlite:///file or postgresql://…")
     prefetch: int = Field(20, ge=1, le=1000, description="Messages in work at once: the concurrency.")

@@ -44,6 +44,12 @@ class _Moment:
 class Direct:
     """Accepts tasks in an application's own transaction, in SQLAlchemy on psycopg.
 
+        direct = Direct(schema="waybill")
+
+        with Session(engine) as session, session.begin():
+            session.add(Order(id="7"))
+            direct.submit(session, InvoiceRequested(order_id="7"))
+
     Its database user needs what `waybill outbox grants` prints, and no more.
 
     Args:

@@ -22,6 +22,8 @@ GRANT SELECT (key, tasks, removing, stored_at), UPDATE (tasks, touched_at) ON {s
 def grants_sql(schema: str, user: str) -> str:
     """The GRANTs that `Direct` needs, to be run by the owner of the ledger's tables.
 
+        print(grants_sql("waybill", "shop"))
+
     Args:
         schema: that has the ledger's tables.
         user: of the application.

@@ -94,7 +94,14 @@ def open_inspection(database: str) -> Iterator[Inspection]:
 
 
 class RunningRelay:
-    """A relay that runs for the time of a `with` or `async with` block: see `run`."""
+    """A relay that runs for the time of a `with` or `async with` block: see `run`.
+
+    relay = outbox.run(DATABASE_URL)
+    relay.start()
+    ...
+    relay.stop()
+    relay.join()
+    """
 
     def __init__(
         self,

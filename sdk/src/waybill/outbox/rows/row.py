@@ -23,7 +23,13 @@ _MOST_FAULTS: Final = 5
 
 
 class OutboxError(ValueError):
-    """What was to be submitted cannot be; the text says why, without values of the data."""
+    """What was to be submitted cannot be; the text says why, without values of the data.
+
+    try:
+        outbox.submit(session, InvoiceRequested(order_id="7"), delay_seconds=-1)
+    except OutboxError as error:
+        print(error)
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,12 +105,18 @@ def create_table(op: Operations) -> None:
 
 
 def drop_table(op: Operations) -> None:
-    """Drops the table, with all rows in it, in an Alembic migration; the opposite of `create_table`."""
+    """Drops the table, with all rows in it, in an Alembic migration; the opposite of `create_table`.
+
+    def downgrade() -> None:
+        outbox.drop_table(op)
+    """
     op.execute(text(str(DropTable(TABLE).compile(dialect=op.get_context().dialect))))
 
 
 def schema_sql(dialect: DialectName) -> str:
     """The statements that create the table, for applications with migrations in plain SQL.
+
+        print(outbox.schema_sql("postgresql"))
 
     Raises:
         OutboxError: the outbox is not made for this database.
