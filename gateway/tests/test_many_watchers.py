@@ -100,6 +100,62 @@ async def test_two_thousand_callers_learn_the_ends_of_their_tasks_by_a_few_state
     assert len(reads) < FEW, len(reads)
 
 
+async def streamed(gateway: Served, path: str, number: int) -> list[str]:
+    """The types of the first events of a stream, to its end or until there are so many."""
+    reader, writer = await asyncio.open_connection(*gateway.address)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    types: list[str] = []
+    while len(types) < number and (line := await reader.readline()):
+        name, _, data = line.decode().partition(": ")
+        if name == "data":
+            types.append(json.loads(data).get("type", "end"))
+    writer.close()
+    return types
+
+
+def are_streaming(gateway: Served, sort: str, number: int) -> bool:
+    return gateway.measured("waybill_watchers", watched=sort) == number
+
+
+@pytest.mark.parametrize("sort", ["task", "all"])
+async def test_two_thousand_streams_cost_a_few_statements(tmp_path: Path, ledger_url: str, sort: str) -> None:
+    of_all = sort == "all"
+    limits = {"max_connections": MANY + 100, "max_watchers": MANY}
+    async with served(tmp_path, ledger_url, **limits) as gateway:
+        mails = {"tasks": [{"kind": "email.requested", "data": EMAIL}] * 1000}
+        tasks = [
+            task["id"]
+            for _ in range(MANY // 1000)
+            for task in (await gateway.client.post("/v1/tasks/bulk", json=mails)).json()["tasks"]
+        ]
+        watched = tasks[:20] if of_all else tasks
+        # Of its own task each has the completion and the end, of all tasks each has all completions.
+        number = len(watched) if of_all else 2
+        paths = ["/v1/events"] * MANY if of_all else [f"/v1/tasks/{task_id}/events" for task_id in tasks]
+        asked: list[asyncio.Task[list[str]]] = []
+        with statements() as of_arriving:
+            for begin in range(0, MANY, 100):
+                asked += [
+                    asyncio.create_task(streamed(gateway, path, number))
+                    for path in paths[begin : begin + 100]
+                ]
+                await eventually(partial(are_streaming, gateway, sort, len(asked)), 60)
+        with statements() as of_resting:
+            await asyncio.sleep(2)
+        with statements() as sent:
+            for begin in range(0, len(watched), 100):
+                done = [reported(COMPLETED, task_id) for task_id in watched[begin : begin + 100]]
+                await gateway.happened(*done)
+            answers = await asyncio.wait_for(asyncio.gather(*asked), 120)
+
+    expected = [COMPLETED] * number if of_all else [COMPLETED, "end"]
+    assert answers == [expected] * MANY
+    reads = [statement for statement in sent if statement.startswith(("SELECT", "PRAGMA"))]
+    assert len(of_arriving) < FEW, len(of_arriving)
+    assert len(of_resting) < FEW, len(of_resting)
+    assert len(reads) < FEW, len(reads)
+
+
 class Writer:
     """Accepts tasks and merges events past any gateway, as the status service does."""
 
