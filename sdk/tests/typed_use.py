@@ -176,6 +176,7 @@ def writes(session: Session, connection: psycopg.Connection[tuple[object]], engi
 async def writes_async(session: AsyncSession) -> None:
     assert_type(await outbox.submit(session, Ordered(order_id="7")), str)
     outbox.submit(session, Ordered(order_id="7"))  # type: ignore[unused-coroutine]
+    outbox.submit_many(session, [Ordered(order_id="7")])  # type: ignore[unused-coroutine]
     close.submit_in(session, "2026-01")  # type: ignore[unused-coroutine]
     close.asubmit("2026-01")  # type: ignore[unused-coroutine]
 

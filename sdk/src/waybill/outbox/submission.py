@@ -106,7 +106,7 @@ def submit_many(target: "Plain", events: Iterable[Event], **options: Unpack[Comm
 @overload
 def submit_many(
     target: "Awaited", events: Iterable[Event], **options: Unpack[CommonOptions]
-) -> Awaitable[list[str]]: ...
+) -> Coroutine[Any, Any, list[str]]: ...
 
 
 def submit_many(target: Any, events: Iterable[Event], **options: Unpack[CommonOptions]) -> Any:
