@@ -59,6 +59,17 @@ def test_a_monitor_learns_of_refused_rows_by_the_exit_code(
     assert run(["outbox", "ls", "--refused", "--database", database_url]) == 0
 
 
+@pytest.mark.parametrize("id_", ["", "0", "%", "01a22e0", "01a22e07-b4d3\n", "01A22E07-B4D3"])
+def test_what_is_no_id_names_no_row(
+    refused: list[str], application: Engine, database_url: str, id_: str
+) -> None:
+    for command in (["drop", "--yes"], ["retry"]):
+        assert run(["outbox", *command, "--database", database_url, refused[0], id_]) == 2
+    assert [states(application)[each] for each in refused] == ["refused", "refused"]
+    assert run(["outbox", "drop", "--yes", "--database", database_url, *(each[:18] for each in refused)]) == 0
+    assert not states(application).keys() & set(refused)
+
+
 def test_rows_that_wait_are_neither_dropped_nor_retried(application: Engine, database_url: str) -> None:
     [id_] = submitted(application, None)
     assert run(["outbox", "drop", "--database", database_url, id_, "--yes"]) == 1

@@ -1,5 +1,6 @@
 """`waybill outbox`: the rows of an application outbox that wait or were refused."""
 
+import re
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from waybill_cli.command_line import CommandError, Exit, Group
 from waybill_cli.output import age
 from waybill_cli.session import Session, list_options, with_session
 
+_BEGINNING: Final = re.compile(r"[0-9a-f-]{8,36}")
 _COLUMNS: Final = ("ID", "KIND", "STATE", "AGE", "ATTEMPTS", "ORDER KEY", "ERROR")
 
 
@@ -97,6 +99,10 @@ def drop(session: Session, /, *, database: str, ids: tuple[str, ...], every: boo
 def _wanted(ids: tuple[str, ...], *, every: bool) -> tuple[str, ...] | None:
     if every == bool(ids):
         raise CommandError(Exit.USAGE, "name rows by their ids, or all refused ones by --all")
+    for id_ in ids:
+        # An empty one, of a variable that is not set, would be the beginning of all.
+        if not _BEGINNING.fullmatch(id_):
+            raise CommandError(Exit.USAGE, f"{id_!r} is no id, nor the first 8 or more characters of one")
     return None if every else ids
 
 
