@@ -76,8 +76,10 @@ def test_a_relay_that_waits_is_notified_and_one_that_works_is_not(
     assert is_notified(url)
     assert seconds_of(waker) < LOOK_SECONDS / 2
     assert not is_notified(url), "it works"
+    assert seconds_of(waker) < LOOK_SECONDS / 2
+    assert is_notified(url), "it waits again"
     with shop.connect() as connection:
-        assert len(connection.execute(select(OUTBOX)).all()) == 3
+        assert len(connection.execute(select(OUTBOX)).all()) == 4
 
 
 def test_it_does_not_begin_to_wait_while_a_transaction_may_commit_without_a_word(
