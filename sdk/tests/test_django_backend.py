@@ -1,5 +1,6 @@
 """The backend of Django's tasks framework: what DEP 14 asks of one, on a real gateway."""
 
+import json
 import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from django.db import connection, transaction
 from django_site import SETTINGS, add, fail, look, mail, tasks, told
 from reminders import register_service
 
-from waybill import Client, Event, Service, default_client
+from waybill import Client, Event, Service, Submission, default_client
 from waybill.django import WaybillBackend, worker
 from waybill.django.framework import TaskResultDoesNotExist, TaskResultStatus, task_enqueued
 from waybill.outbox import schema_sql
@@ -165,7 +166,7 @@ def test_a_result_that_does_not_exist(client: Client) -> None:
         add.get_result(strange.id)
 
 
-def test_with_an_outbox_a_task_shares_the_transaction() -> None:
+def test_with_an_outbox_a_task_shares_the_transaction(client: Client) -> None:
     with connection.cursor() as cursor:
         for statement in schema_sql("sqlite").split(";"):
             cursor.execute(statement)
@@ -174,12 +175,21 @@ def test_with_an_outbox_a_task_shares_the_transaction() -> None:
         with transaction.atomic():
             told.enqueue("lost")
             transaction.set_rollback(True)
-        cursor.execute("SELECT id, kind FROM waybill_outbox")
-        rows = cursor.fetchall()
+        cursor.execute("SELECT id, kind, data FROM waybill_outbox")
+        [(id_, kind, data)] = cursor.fetchall()
+        assert (id_, kind) == (kept.id, "site.call")
 
-    assert rows == [(kept.id, "site.call")]
-    with pytest.raises(NotImplementedError):
-        told.get_result(kept.id)
+        waiting = told.get_result(kept.id)
+        # As a relay does it.
+        [accepted] = client.submit_many([Submission(kind, json.loads(data), key=id_, request_id=id_)])
+        cursor.execute("DELETE FROM waybill_outbox")
+        with pytest.raises(TaskResultDoesNotExist):
+            told.get_result(accepted.id)
+
+    submitted = told.get_result(kept.id)
+    for result in (waiting, submitted):
+        assert (result.id, result.status, result.task) == (kept.id, TaskResultStatus.READY, told)
+        assert result.enqueued_at == kept.enqueued_at
 
 
 @pytest.mark.usefixtures("client")

@@ -8,19 +8,19 @@ from uuid import UUID
 from django.core import checks
 from django.db import connections
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from waybill import DefinitionError, Service, outbox
-from waybill.client import Client
+from waybill.client import Client, Task
 from waybill.django.framework import (
     BaseTaskBackend,
-    TaskResult,
     TaskResultDoesNotExist,
-    TaskResultStatus,
     normalize_json,
     task_enqueued,
 )
 from waybill.django.kinds import DEFAULT_QUEUE, FunctionCall, event_of, is_of, service_of
-from waybill.django.results import accepted_at, result_of
+from waybill.django.results import new_result, result_of
+from waybill.django.rows import waiting_function
 from waybill.problems import ProblemError
 from waybill.submitting import sync_client
 
@@ -44,8 +44,8 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
     Options:
         SERVICE: name of the service; `django` by default.
         OUTBOX: alias of the database whose application outbox a task is written to, with the transaction
-            that is open there: it is accepted once that is committed. A result cannot be retrieved then, as
-            the task gets its id later. Without it a task is accepted when `enqueue` returns.
+            that is open there: it is accepted once that is committed. Without it a task is accepted when
+            `enqueue` returns.
         ATTEMPTS: most attempts of a task; 16 by default.
     """
 
@@ -59,7 +59,6 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
         self.project: str = self.options.get("SERVICE", "django")
         self.attempts: int = self.options.get("ATTEMPTS", 16)
         self._outbox: str | None = self.options.get("OUTBOX")
-        self.supports_get_result = self._outbox is None
 
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Submits a task, or writes it into the outbox.
@@ -77,20 +76,7 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
             id_ = sync_client().submit(call, **how).id
         else:
             id_ = outbox.submit(connections[self._outbox], call, **how)
-        result = TaskResult(
-            task=task,
-            id=id_,
-            status=TaskResultStatus.READY,
-            enqueued_at=accepted_at(id_),
-            started_at=None,
-            last_attempted_at=None,
-            finished_at=None,
-            args=args,
-            kwargs=kwargs,
-            backend=self.alias,
-            errors=[],
-            worker_ids=[],
-        )
+        result = new_result(task, id_, self.alias, args=args, kwargs=kwargs)
         task_enqueued.send(type(self), task_result=result)
         return result
 
@@ -101,21 +87,23 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
 
         Raises:
             TaskResultDoesNotExist: there is no such task, or none of this backend.
-            NotImplementedError: tasks are written to an outbox.
             ClientError: the gateway does not answer.
         """
-        if not self.supports_get_result:
-            return super().get_result(result_id)
-        client: Client = sync_client()
         try:
             UUID(result_id)
         except ValueError:
             raise TaskResultDoesNotExist(result_id) from None
+        if self._outbox is not None:
+            # First: a relay deletes a row once its task is accepted.
+            path = waiting_function(connections[self._outbox], result_id, self.project)
+            if path is not None:
+                return new_result(import_string(path), result_id, self.alias)
+        client: Client = sync_client()
         try:
-            found = client.get(result_id)
+            found = client.get(result_id) if self._outbox is None else _submitted(client, result_id)
             if not is_of(self.project, found.kind):
                 raise TaskResultDoesNotExist(result_id)
-            return result_of(found, client.timeline(result_id), self.alias)
+            return result_of(found, client.timeline(found.id), self.alias, id_=result_id)
         except ProblemError as problem:
             if problem.status == _NOT_FOUND:
                 raise TaskResultDoesNotExist(result_id) from problem
@@ -144,6 +132,14 @@ class WaybillBackend(BaseTaskBackend):  # type: ignore[misc] # Django is untyped
 
     def _event_of(self, queue: str) -> type[FunctionCall]:
         return event_of(service_of(self.project, queue))
+
+
+def _submitted(client: Client, row_id: str) -> Task:
+    """The task of a row that is no longer in the outbox; it has the row's id as its name."""
+    for task in client.list(q=row_id):
+        if task.correlation_id == row_id:
+            return task
+    raise TaskResultDoesNotExist(row_id)
 
 
 def _start(run_after: datetime | None) -> datetime | None:

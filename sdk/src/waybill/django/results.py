@@ -1,6 +1,7 @@
 """Results of Django's tasks, made of what the ledger knows."""
 
 import builtins
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,42 @@ from waybill_contracts.states import State
 RETURN_VALUE = "return_value"
 
 
-def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
+def new_result(
+    task: Any, id_: str, backend: str, *, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> Any:
+    """The result of a task that has not begun.
+
+    Args:
+        task: Django's.
+        id_: of the result, a UUIDv7.
+        backend: alias of the backend.
+        args: of the call; none where the result is looked for later.
+        kwargs: of the call.
+    """
+    return TaskResult(
+        task=task,
+        id=id_,
+        status=TaskResultStatus.READY,
+        enqueued_at=accepted_at(id_),
+        started_at=None,
+        last_attempted_at=None,
+        finished_at=None,
+        args=list(args),
+        kwargs=dict(kwargs or {}),
+        backend=backend,
+        errors=[],
+        worker_ids=[],
+    )
+
+
+def result_of(task: Task, timeline: Timeline, backend: str, *, id_: str) -> Any:
     """The result of a task.
 
     Args:
         task: as the gateway answers.
         timeline: its events.
         backend: alias of the backend.
+        id_: of the result: of the task, or of its row in an outbox.
     """
     # One; in a gateway in memory that knows no services, none.
     subtask = next(iter(task.subtasks), None)
@@ -29,9 +59,9 @@ def result_of(task: Task, timeline: Timeline, backend: str) -> Any:
     status = _status(task, has_started=bool(starts))
     result = TaskResult(
         task=import_string(task.about),
-        id=task.id,
+        id=id_,
         status=status,
-        enqueued_at=accepted_at(task.id),
+        enqueued_at=accepted_at(id_),
         started_at=starts[0] if starts else None,
         last_attempted_at=starts[-1] if starts else None,
         finished_at=task.completed_at if task.is_ended else None,
