@@ -16,9 +16,9 @@ from waybill_gateway import ui
 from waybill_gateway.auth import needed_by
 from waybill_gateway.ui.frame import formats
 from waybill_gateway.ui.frame.page_route import PageRoute
-from waybill_ledger import Scope
+from waybill_ledger import Scope, Submission, accept
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
-from waybill_testkit.samples import NOON
+from waybill_testkit.samples import NOON, email_event, new_task
 
 STATIC = Path(ui.__file__).parent / "static"
 
@@ -239,3 +239,12 @@ def test_text_that_reorders_or_hides_is_written_out() -> None:
 
 def test_a_large_payload_is_cut_with_its_size() -> None:
     assert formats.json_text("x" * 1_000_000).endswith("… cut: 1,000,002 characters in all")
+
+
+async def test_the_page_of_a_task_that_has_waited_for_long_is_renewed_less_often(gateway: Gateway) -> None:
+    now = gateway.resources.records.now()
+    for minutes, seconds in ((0, 3), (2, 6), (60, 30)):
+        task = new_task(email_event(), created_at=now - timedelta(minutes=minutes))
+        await gateway.resources.records.write(accept, Submission(task))
+        page = await gateway.client.get(f"/ui/tasks/{task.id}")
+        assert f'data-live="{seconds}"' in page.text, minutes

@@ -15,7 +15,7 @@ from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import Resources, ResourcesDep
 from waybill_gateway.tasks import TaskPage, TaskQuery, TaskView, cancellation_routes
 from waybill_gateway.tasks import routes as api
-from waybill_gateway.ui.frame import PageDep, SubmittedDep, body_of, pages_router
+from waybill_gateway.ui.frame import Page, PageDep, SubmittedDep, body_of, pages_router
 from waybill_gateway.ui.tasks.reasons import Facts, put_off_by, reasons
 from waybill_gateway.ui.tasks.waterfall import waterfall
 from waybill_ledger import open_work
@@ -27,8 +27,9 @@ router = pages_router()
 
 #: Tasks that it spawned, and letters of it, that its page lists.
 MOST_LISTED: Final = 20
-#: Seconds after which the page of a task without an outcome renews itself.
-LIVE_SECONDS: Final = 3
+#: Seconds after which the page of a task without an outcome renews itself: soon after a change, and later
+#: after a twentieth of the time since then, for what has waited an hour does not change within seconds.
+LIVE_SECONDS, LIVE_SECONDS_AT_MOST, LIVE_SHARE = 3, 30, 20
 
 _Notice = Annotated[str | None, Query(pattern="^(accepted|prevented|stopping)$")]
 
@@ -72,7 +73,7 @@ async def show_task(
         payload=payload,
         may_repeat=kind is not None and not kind.is_retired,
         notice=notice,
-        live_seconds=LIVE_SECONDS if is_open else None,
+        live_seconds=_live_seconds(page, task) if is_open else None,
     )
 
 
@@ -100,6 +101,12 @@ async def reveal_task(task_id: UUID, sent: SubmittedDep) -> Response:
 
 async def _task(resources: Resources, caller: Caller, task_id: UUID) -> TaskView:
     return api.view_of(await api.find_task(resources, caller, task_id))
+
+
+def _live_seconds(page: Page, task: TaskView) -> int:
+    changed = max([task.created_at, *(part.updated_at for part in task.subtasks)])
+    share = int((page.now - changed).total_seconds()) // LIVE_SHARE
+    return min(max(LIVE_SECONDS, share), LIVE_SECONDS_AT_MOST)
 
 
 async def _children(resources: Resources, caller: Caller, task: TaskView) -> TaskPage | None:
