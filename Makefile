@@ -17,9 +17,9 @@ MANIFESTS := contracts/src/waybill_contracts/registry/manifests
 PARALLEL := -n 2
 # Two stacks at once, each used by the tests of one file or folder (conftest.py): they wait most of the time.
 PARALLEL_STACKS := -n 2 --dist loadgroup
-# Beside the stacks: four, which take what these leave of the processors.
+# Beside the stacks: six, which take what these leave of the processors: each waits about as long as it computes.
 IN_THE_GAPS := nice -n 5
-PARALLEL_IN_THE_GAPS := -n 4 --dist worksteal
+PARALLEL_IN_THE_GAPS := -n 6 --dist worksteal
 IN_ONE_PIECE := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help demo tour up test check test-unit test-broker test-parts test-stacks test-e2e test-crash test-compose test-asyncapi crash soak outage fuzz pictures lint types format schemas lock bench bench-images bench-profile clean bench-growth
@@ -52,11 +52,11 @@ test-unit: .venv/.installed ## tests without I/O beyond files and loopback: seco
 test-broker: .venv/.installed ## tests of one service, or a part of it, with a real RabbitMQ
 	$(PYTEST) -m broker $(PARALLEL) -q
 
-test-parts: .venv/.installed
+test-parts: .venv/.compiled
 	$(IN_MEMORY) $(IN_THE_GAPS) $(BIN)/pytest -m "not end_to_end and not crash and not compose" $(PARALLEL_IN_THE_GAPS) -q
 
 # By their folders: to collect all other tests only to leave them out takes longer than some of these.
-test-stacks: .venv/.installed
+test-stacks: .venv/.compiled
 	$(PYTEST) tests/end_to_end tests/crash $(PARALLEL_STACKS) -q
 
 test-e2e: .venv/.installed ## tests of the whole stack
@@ -127,6 +127,10 @@ clean: ## remove the virtual environment and all local state
 .venv/.installed: bootstrap.sh pyproject.toml requirements/uv.txt requirements/dev.txt $(wildcard */pyproject.toml services/*/pyproject.toml)
 	@./bootstrap.sh
 	@touch $@
+
+# Once: else each process of the first run compiles all that it imports, and all tests.
+.venv/.compiled: .venv/.installed
+	@$(BIN)/pytest --collect-only -q > $@ || { tail $@; rm $@; exit 1; }
 
 .venv-bench/.installed: bootstrap.sh pyproject.toml requirements/uv.txt requirements/bench.txt $(wildcard */pyproject.toml services/*/pyproject.toml)
 	@./bootstrap.sh .venv-bench bench

@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,7 +118,13 @@ def unreachable(error: httpx.HTTPError | TimeoutError, url: str) -> UnreachableE
     )
 
 
-def _trusted(ca_file: str | Path | ssl.SSLContext | None) -> ssl.SSLContext | bool:
-    if ca_file is None or isinstance(ca_file, ssl.SSLContext):
-        return ca_file or True
-    return ssl.create_default_context(cafile=ca_file)
+def _trusted(ca_file: str | Path | ssl.SSLContext | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return _usual(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return ca_file if isinstance(ca_file, ssl.SSLContext) else ssl.create_default_context(cafile=ca_file)
+
+
+@cache
+def _usual(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """What httpx trusts, which it says by these variables; to read it takes longer than a call."""
+    return httpx.create_ssl_context()
