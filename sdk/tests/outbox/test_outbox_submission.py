@@ -95,6 +95,9 @@ async def test_several_events_are_written_together(application: Engine, postgres
         async with await psycopg.AsyncConnection.connect(url) as raw:
             assert await outbox.submit_many(raw, []) == []
             ids += await outbox.submit_many(raw, [ORDERED] * 2)
+        with plain.pipeline():
+            ids.append(outbox.submit(plain, ORDERED))
+            plain.commit()
         written = plain.execute("SELECT id FROM waybill_outbox ORDER BY position").fetchall()
         assert [id_ for (id_,) in written] == ids
 
