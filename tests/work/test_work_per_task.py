@@ -147,8 +147,8 @@ async def test_accepting_costs_two_commits_however_many_come_at_once(
 ) -> None:
     work, _ = await accepted(tasks, ledger_file, tmp_path, monkeypatch)
 
-    # Task, subtasks, outbox row; then, once it is confirmed, the outbox row again.
-    assert work == Work(statements=4, commits=2, flushes=1, publishes=tasks, writes=1)
+    # Task, subtasks, count, outbox row; then, once it is confirmed, the outbox row again.
+    assert work == Work(statements=5, commits=2, flushes=1, publishes=tasks, writes=1)
 
 
 @BATCHES
@@ -175,8 +175,8 @@ async def test_applying_what_happened_costs_one_commit_however_many_it_concerns(
 
     work = await applied(events, ledger_file)
 
-    # Tasks read with their subtasks; timeline, subtasks and tasks written.
-    assert work == Work(statements=4, commits=1, flushes=1, acks=len(events))
+    # Tasks read with their subtasks; timeline, subtasks, tasks and counts written.
+    assert work == Work(statements=5, commits=1, flushes=1, acks=len(events))
     async with gateway(ledger_file, tmp_path) as (resources, _):
         states = await resources.records.read(
             lambda connection: connection.scalars(select(TASKS.c.state)).all()

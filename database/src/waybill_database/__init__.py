@@ -12,7 +12,7 @@ from waybill_database.columns import (
     microseconds,
 )
 from waybill_database.driver_statement import DriverStatement, among, sent_together
-from waybill_database.engine import READ_ONLY, open_engine
+from waybill_database.engine import READ_ONLY, open_engine, session_of
 from waybill_database.faults import (
     DISTRUST_OF_LIBPQ,
     Fault,
@@ -57,6 +57,7 @@ __all__ = [
     "reason_of",
     "schema_turn",
     "sent_together",
+    "session_of",
     "system_time",
     "until_reachable",
 ]

@@ -75,6 +75,14 @@ def open_engine(url: str, *, connections: int, answer_seconds: float | None = No
     return engine
 
 
+def session_of(connection: Connection) -> int:
+    """A number that no other open connection to the database has; 0 on SQLite, where one writes at a time."""
+    if connection.dialect.name == "sqlite":
+        return 0
+    number: int = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr] # psycopg's
+    return number
+
+
 def parse_url(url: str) -> URL:
     """Parses the URL of a database; PostgreSQL may have several servers as in libpq: `h1:5432,h2:5432`.
 

@@ -19,6 +19,7 @@ from waybill_ledger.acceptance.idempotency import (
     withdraw,
 )
 from waybill_ledger.acceptance.new_task import CompanionRow, NewTask
+from waybill_ledger.counts import count_accepted
 from waybill_ledger.files import usable_files, use_files
 from waybill_ledger.outbox import GATEWAY_SOURCE, RELAY_GRACE, PendingMessage
 from waybill_ledger.schema import OUTBOX, SUBTASKS, TASKS
@@ -151,6 +152,7 @@ def _insert(
     with sent_together(connection):
         _INSERT_TASKS.write(connection, [_task_row(s.task) for s in submissions])
         _INSERT_SUBTASKS.write(connection, subtasks)
+        count_accepted(connection, [s.task for s in submissions])
     outbox_ids = _insert_outbox(connection, [_outbox_row(s.task, relay_grace) for s in submissions])
     files = {(s.task.id, key) for s in submissions for key in s.task.files}
     use_files(connection, files, submissions[0].task.created_at)

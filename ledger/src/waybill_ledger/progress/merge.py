@@ -18,7 +18,9 @@ from waybill_database import (
     insert_new_in,
     sent_together,
 )
+from waybill_ledger.counts import Tally
 from waybill_ledger.files import StoredResults, keep_results
+from waybill_ledger.progress.counting import count_change, count_outcome
 from waybill_ledger.progress.erased_words import erased_event
 from waybill_ledger.progress.states import Subtask, merge, position, task_state
 from waybill_ledger.progress.used_payloads import delete_payloads
@@ -84,6 +86,7 @@ class _Changes:
     used: list[str] = field(default_factory=list)
     #: Reports of files that attempts may have stored.
     with_files: list[StoredResults] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
     #: See `Merged`.
     picked_up: list[tuple[str, timedelta]] = field(default_factory=list)
     spawned: list[Spawned] = field(default_factory=list)
@@ -111,15 +114,18 @@ def _merge_into(task: _Task, events: Sequence[LifecycleEvent], changes: _Changes
         _add_fact(event, changes)
         if (subtask := task.subtasks.get(event.data.service)) is not None:
             task.subtasks[event.data.service] = after = merge(subtask, event)
+            if after.position != subtask.position:
+                waited = count_change(changes.tally, task.row, subtask, event, after)
+                if waited is not None:
+                    changes.picked_up.append((subtask.service, waited))
             # Once: of a second report, and of a second run that completed as well, nothing is accepted.
             if event.data.spawned and after.state is State.COMPLETED and subtask.state is not State.COMPLETED:
                 changes.spawned.append(_spawned(task.row, event, event.data.spawned))
     changed = [after for service, after in task.subtasks.items() if after is not before[service]]
     if not changed:
         return ()
-    changes.picked_up.extend(_picked_up(task.row, changed, before, events))
     changes.subtasks.extend(map(_bound, changed))
-    change = _task_change(task)
+    change = _task_change(task, before, changes.tally)
     changes.tasks.append(change)
     if change["b_state"] == State.COMPLETED and task.row.secret is not False:
         changes.used.append(task.row.id)
@@ -132,6 +138,7 @@ def _write(connection: Connection, changes: _Changes) -> None:
         _PUT_PROGRESS.write(connection, list(changes.progress.values()))
         _UPDATE_SUBTASK.write(connection, changes.subtasks)
         _UPDATE_TASK.write(connection, changes.tasks)
+        changes.tally.write(connection)
     if changes.used:
         delete_payloads(connection, changes.used)
     if changes.with_files:
@@ -232,22 +239,15 @@ def _spawned(row: Any, event: LifecycleEvent, tasks: tuple[SpawnedTask, ...]) ->
     )
 
 
-def _task_change(task: _Task) -> dict[str, Any]:
+def _task_change(task: _Task, before: dict[str, Subtask], tally: Tally) -> dict[str, Any]:
     subtasks = task.subtasks.values()
     state = task_state([subtask.state for subtask in subtasks])
-    completed_at = max([subtask.updated_at for subtask in subtasks]) if state.is_terminal else None
+    completed_at = None
+    if state.is_terminal:
+        last = max(subtasks, key=attrgetter("updated_at"))
+        completed_at = last.updated_at
+        count_outcome(tally, task.row, before, last, state)
     return {"b_id": task.row.id, "b_state": str(state), "b_completed_at": completed_at}
-
-
-def _picked_up(
-    row: Any, changed: Sequence[Subtask], before: dict[str, Subtask], events: Sequence[LifecycleEvent]
-) -> Iterable[tuple[str, timedelta]]:
-    begun = {subtask.service for subtask in changed if before[subtask.service].attempt == 0}
-    for event in events:
-        is_first = event.type is LifecycleType.STARTED and event.data.attempt == 1
-        if is_first and event.data.service in begun:
-            begun.discard(event.data.service)
-            yield event.data.service, event.time - (row.due_at or row.created_at)
 
 
 def _failures(
