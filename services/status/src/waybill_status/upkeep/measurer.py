@@ -1,14 +1,22 @@
-"""The measurer: measures ledger and queues at intervals, for Prometheus."""
+"""The measurer: measures ledger and queues at intervals, for Prometheus and for the overview."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import ClassVar, Final
 
 from waybill_contracts.registry import Registry
 from waybill_database import Records
-from waybill_ledger import Range, StallTimeouts, measure
+from waybill_ledger import (
+    Measurement,
+    Measures,
+    QueueMeasured,
+    Range,
+    StallTimeouts,
+    measure,
+    store_measurements,
+)
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.broker import QueueStats
 from waybill_worker.observe import get_logger
@@ -21,7 +29,7 @@ ACCOUNTED: Final = timedelta(days=1)
 
 
 class Measurer(PeriodicTask):
-    """Measures for as long as it runs.
+    """Measures for as long as it runs; several may: the ledger keeps the newest measurement.
 
     Args:
         records: the ledger.
@@ -60,14 +68,35 @@ class Measurer(PeriodicTask):
         wanted = Range(now, self._timeouts, since=now - ACCOUNTED)
         measures = await self._records.read(partial(measure, wanted=wanted))
         self._metrics.measured(measures, self._registry(), now)
+        queues = await self._measure_queues()
+        # Lost with the power, it is measured again.
+        await self._records.write(store_measurements, _measurement(now, measures, queues), relaxed=True)
+
+    async def _measure_queues(self) -> dict[str, QueueMeasured] | None:
+        """The queues that there are; None: the broker is away."""
+        measured = {}
         for queue in self._queues():
             stats = await self._queue_stats(queue)
             if stats is None:
-                return  # the broker is away: further requests would only wait
+                return None  # further requests would only wait
             self._metrics.queue(queue, stats.waiting, stats.consumers)
+            measured[queue] = QueueMeasured(stats.waiting, stats.consumers)
+        return measured
 
     async def _run_once(self) -> float:
         # Waiting rows are counted one by one: a million takes seconds.
         started = monotonic()
         await self.measure()
         return max(self._every_seconds, pause_since(started))
+
+
+def _measurement(now: datetime, measures: Measures, queues: dict[str, QueueMeasured] | None) -> Measurement:
+    return Measurement(
+        at=now,
+        work=measures.work,
+        gaps=measures.gaps,
+        unpublished=measures.unpublished,
+        oldest_unpublished=measures.oldest_unpublished,
+        queues=queues,
+        bytes=measures.bytes,
+    )

@@ -9,9 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from waybill_contracts.registry import Registry
 from waybill_contracts.states import State
 from waybill_ledger import FINISHED, Measures
+from waybill_ledger.schema import CLASS_BOUNDS
 
-#: Seconds, from at once to a day.
-PICKUP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 86_400)
 _OPEN: Final = tuple(state for state in State if not state.is_terminal)
 
 
@@ -25,7 +24,7 @@ class StatusMetrics:
             "waybill_pickup_seconds",
             "From when a task was due to when its first attempt began.",
             ("service",),
-            buckets=PICKUP_BUCKETS,
+            buckets=CLASS_BOUNDS,
             registry=registry,
         )
         self._put_back = Counter(

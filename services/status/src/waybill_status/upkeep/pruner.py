@@ -1,4 +1,4 @@
-"""The pruner: deletes finished tasks after their retention time, in small steps with pauses."""
+"""The pruner: deletes what is over after its retention time, in small steps with pauses."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from waybill_contracts.states import State
 from waybill_database import Records
 from waybill_ledger import PruneKeys, PruneStep, oldest_finished, prune_keys, prune_tasks
+from waybill_ledger.counts import KEEP_HOURS, KEEP_MINUTES, FoldStep, fold_counts
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_worker.observe import get_logger
 from waybill_worker.runtime import PeriodicTask, scan_in_batches
@@ -65,6 +66,9 @@ class Pruner(PeriodicTask):
             request = PruneKeys(now - self._retention.keys, STEP)
             async for _ in scan_in_batches(self._records, prune_keys, request, relaxed=True):
                 pass
+        fold = FoldStep(now - KEEP_MINUTES, now - KEEP_HOURS, STEP)
+        async for _ in scan_in_batches(self._records, fold_counts, fold, relaxed=True):
+            pass
         return tasks
 
     async def _prune_tasks(self, step: PruneStep) -> int:
