@@ -16,6 +16,7 @@ from waybill_gateway import ui
 from waybill_gateway.auth import needed_by
 from waybill_gateway.ui.frame import formats
 from waybill_gateway.ui.frame.page_route import PageRoute
+from waybill_gateway.words import duration
 from waybill_ledger import Scope, Submission, accept
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import NOON, email_event, new_task
@@ -218,7 +219,7 @@ def test_nothing_of_ours_names_another_host() -> None:
     ],
 )
 def test_durations_have_two_units_at_most(seconds: float, words: str) -> None:
-    assert formats.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(

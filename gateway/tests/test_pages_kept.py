@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from waybill_gateway.ui.overview import kept as kept_values
-from waybill_gateway.ui.overview.kept import Kept
+from waybill_gateway.stats import kept as kept_values
+from waybill_gateway.stats.kept import Kept
 
 
 async def test_many_who_ask_at_once_get_one_value() -> None:

@@ -8,21 +8,13 @@ import pytest
 from waybill_contracts.registry import built_in_registry
 from waybill_contracts.states import State
 from waybill_gateway.desk.group_views import GroupLinks, GroupView
-from waybill_gateway.tasks.models import (
-    AccountView,
-    Counts,
-    SubtaskView,
-    TaskView,
-    TimelineEventView,
-    UnplacedPage,
-    UnplacedTask,
-    links_of,
-)
-from waybill_gateway.ui.overview.findings import Snapshot, findings
+from waybill_gateway.stats.findings import STALE_SECONDS, Snapshot, findings
+from waybill_gateway.stats.measured import Seen, seen_by
+from waybill_gateway.tasks.models import SubtaskView, TaskView, TimelineEventView, links_of
 from waybill_gateway.ui.overview.services import services_of
 from waybill_gateway.ui.tasks.reasons import Facts, put_off_by, reasons
 from waybill_gateway.ui.tasks.waterfall import waterfall
-from waybill_ledger import OpenWork
+from waybill_ledger import Gap, Measurement, OpenWork, QueueMeasured, Unplaced
 from waybill_ledger.deadletters import GroupState, LetterState
 from waybill_ledger.outbox import Unpublished
 from waybill_testkit.samples import NOON
@@ -192,19 +184,28 @@ def test_who_has_ended_needs_no_reason() -> None:
     assert reasons(task(subtask(State.COMPLETED)), facts) == []
 
 
-def account(*unplaced: UnplacedTask, balanced: bool = True) -> AccountView:
-    none = Counts(**dict.fromkeys(Counts.model_fields, 0))
-    page = UnplacedPage(count=len(unplaced), items=list(unplaced), next_cursor=None)
-    return AccountView(since=None, until=None, balanced=balanced, total=none, kinds={}, unplaced=page)
+QUEUES = {f"{name}.work": QueueMeasured(0, 1) for name in REGISTRY.services}
 
 
-def seen(**fields: Any) -> Snapshot:
-    standard: dict[str, Any] = {"groups": (), "work": (), "broker_is_connected": True}
-    return Snapshot(**{"hour": account(), "day": account()} | standard | fields)
+def measured(**fields: Any) -> Seen:
+    standard: dict[str, Any] = {
+        "at": after(95),
+        "work": (),
+        "gaps": (),
+        "queues": QUEUES,
+        "unpublished": 0,
+        "oldest_unpublished": None,
+        "bytes": 1,
+        "is_whole": True,
+    }
+    return Seen(**standard | fields)
 
 
-def found(**fields: Any) -> list[tuple[str, str]]:
-    return [(each.weight, each.title) for each in findings(seen(**fields), after(100), REGISTRY)]
+def found(
+    *groups: GroupView, broker_is_connected: bool = True, now: float = 100, **fields: Any
+) -> list[tuple[str, str]]:
+    seen = Snapshot(measured(**fields), groups, broker_is_connected)
+    return [(each.weight, each.title) for each in findings(seen, after(now), REGISTRY)]
 
 
 def test_nothing_is_found_where_all_is_well() -> None:
@@ -213,14 +214,7 @@ def test_nothing_is_found_where_all_is_well() -> None:
 
 
 def test_what_is_found_is_the_worst_first() -> None:
-    lost = UnplacedTask(
-        id="t",
-        kind="k",
-        state="pending",
-        created_at=NOON,
-        reasons=["it has no subtasks"],
-        links=links_of("t"),
-    )
+    lost = Gap(1, Unplaced("t", "k", "pending", NOON, ("it has no subtasks",)))
     group = GroupView(
         id="0" * 32,
         state=GroupState.REGRESSED,
@@ -243,21 +237,62 @@ def test_what_is_found_is_the_worst_first() -> None:
         OpenWork("sync", State.PENDING, 7, NOON, 0),
         OpenWork("sync", State.RUNNING, 1, NOON, 0),
     ]
-    day = account(lost, balanced=False)
-    assert found(day=day, broker_is_connected=False, work=work, groups=[group]) == [
+    assert found(group, gaps=[lost], broker_is_connected=False, work=work) == [
         ("bad", "1 of the last day's tasks cannot be placed"),
         ("warn", "The broker cannot be reached from here"),
         ("bad", "email: 9 wait, the oldest for 1 min 40 s"),
         ("warn", "sync: 7 wait, the oldest for 1 min 40 s"),
         ("bad", "sync: 3 failed for good with KeyError"),
     ]
-    assert found(day=None) == []
-    assert found(day=account(balanced=False)) == [("bad", "The account of the last day does not add up")]
+
+
+def test_what_is_found_of_the_services_and_their_queues() -> None:
+    nobody = QUEUES | {"email.work": QueueMeasured(0, 0)}
+    assert found(queues=nobody) == [("warn", "No process of email takes work")]
+    waits = [OpenWork("email", State.PENDING, 9, after(97), 0)]
+    assert found(queues=nobody, work=waits) == [("bad", "email: 9 wait, the oldest for 3.0 s")]
+    assert found(queues=None) == []
+    letters = QUEUES | {"email.dlq": QueueMeasured(4, 0), "sync.dlq": QueueMeasured(2, 1)}
+    assert found(queues=letters) == [("bad", "4 dead letters wait for the failure desk")]
+    assert found(unpublished=1200, oldest_unpublished=NOON) == [
+        ("warn", "1,200 due tasks are not known to be at the broker")
+    ]
+    # What all tenants share is not for one of several.
+    assert found(unpublished=1, oldest_unpublished=NOON, queues=letters, is_whole=False) == []
+
+
+def test_a_status_service_that_does_not_measure_is_found() -> None:
+    assert found(now=95 + STALE_SECONDS + 1) == [
+        ("bad", "The status service has not measured for 3 min 1 s"),
+    ]
+    unknown = Snapshot(None, (), broker_is_connected=True)
+    assert [each.title for each in findings(unknown, NOON, REGISTRY)] == [
+        "The status service has measured nothing yet"
+    ]
+
+
+def test_a_tenant_sees_its_own_part_of_a_measurement() -> None:
+    work = {
+        "default": [OpenWork("email", State.PENDING, 9, NOON, 1)],
+        "acme": [OpenWork("email", State.PENDING, 2, after(-5), 0)],
+    }
+    gaps = {"acme": Gap(1, Unplaced("t", "k", "pending", NOON, ("lost",)))}
+    measurement = Measurement(at=NOON, work=work, gaps=gaps)
+    whole, own, other = (seen_by(measurement, tenant) for tenant in (None, "default", "globex"))
+
+    assert whole is not None
+    assert own is not None
+    assert other is not None
+    assert (whole.work, whole.is_whole) == ([OpenWork("email", State.PENDING, 11, after(-5), 1)], True)
+    assert (own.work, own.gaps, own.is_whole) == (work["default"], [], False)
+    assert (other.work, other.is_whole) == ([], False)
+    assert len(whole.gaps) == 1
 
 
 def test_each_service_in_use_and_each_with_open_work_has_a_row() -> None:
     work = [OpenWork("gone", State.PENDING, 2, NOON, 0)]
-    rows = {row.name: row for row in services_of(seen(work=work), REGISTRY)}
+    rows = {row.name: row for row in services_of(measured(work=work), REGISTRY)}
     assert rows.keys() == {*REGISTRY.services, "gone"}
     assert (rows["gone"].pending, rows["gone"].oldest, rows["gone"].is_retired) == (2, NOON, True)
     assert (rows["email"].pending, rows["email"].oldest) == (0, None)
+    assert (rows["email"].queued, rows["email"].consumers, rows["gone"].consumers) == (0, 1, None)

@@ -21,20 +21,26 @@ from waybill_contracts.wire import (
 )
 from waybill_database import Records
 from waybill_ledger import (
+    Measurement,
     Missed,
     NewKey,
     NewSchedule,
     NewTask,
     Plan,
+    QueueMeasured,
+    Range,
     Scope,
     Secret,
+    StallTimeouts,
     Submission,
     accept,
     apply_events,
     create_keys,
     create_schedules,
     delete_published,
+    measure,
     new_task_id,
+    store_measurements,
 )
 from waybill_ledger.deadletters.groups.queries import GroupFilter, list_groups
 from waybill_ledger.deadletters.intake.intake import take_in
@@ -112,6 +118,7 @@ class _Filling:
         await self._letters()
         await self._plan()
         await self._schedule()
+        await self._measured()
 
     async def _tasks(self) -> None:
         done = await self._task(
@@ -190,6 +197,18 @@ class _Filling:
         hostile = ErrorInfo(type="TransientError", message=HOSTILE)
         event = SyncRequested(target="crm", resource="contacts", id="h1", data={HOSTILE: HOSTILE})
         await self._dead(event, 12, HOSTILE[:200], hostile, name="hostile")
+
+    async def _measured(self) -> None:
+        """As the status service would: nobody consumes the queue of the images."""
+        patience = StallTimeouts(*[timedelta(days=9)] * 3)
+        measures = await self._records.read(partial(measure, wanted=Range(self._now, patience)))
+        queues = {
+            f"{service}.{name}": QueueMeasured(messages, consumers)
+            for service, consumers in (("email", 2), ("images", 0), ("sync", 1))
+            for name, messages in (("work", 4 - consumers), ("dlq", 0))
+        }
+        measurement = Measurement(at=self._now, work=measures.work, gaps=measures.gaps, queues=queues)
+        await self._records.write(store_measurements, measurement)
 
     async def _plan(self) -> None:
         query = partial(list_groups, wanted=GroupFilter(q="503"), now=self._now, limit=1, cursor=None)

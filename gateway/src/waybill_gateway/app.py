@@ -41,6 +41,7 @@ from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.schedules import routes as schedules
 from waybill_gateway.schedules import run_routes as schedule_runs
 from waybill_gateway.settings import GatewaySettings
+from waybill_gateway.stats import routes as stats
 from waybill_gateway.syncs import routes as syncs
 from waybill_gateway.tasks import PlainPosts, post_routes
 from waybill_gateway.tasks import accounting_routes as accounting
@@ -76,6 +77,7 @@ _ROUTES = (
     task_files,
     cancellations,
     accounting,
+    stats,
     prunings,
     persons,
     # Groups first: otherwise their paths would match the path of a letter.

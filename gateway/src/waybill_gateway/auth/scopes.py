@@ -56,6 +56,7 @@ NEEDED: Final[Mapping[str, Scope]] = MappingProxyType(
         "get_task_file": Scope.READ,
         "get_variant": Scope.READ,
         "get_account": Scope.READ,
+        "get_stats": Scope.READ,
         "get_dead_letters": Scope.READ,
         "get_dead_letter": Scope.READ,
         "export_dead_letters": Scope.READ,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from waybill.answers import Account, Kind, KindDetails, Page
+from waybill.answers import Account, Kind, KindDetails, Page, Stats
 from waybill.calls.call import Answer, Call, json_body, model, present
 from waybill.calls.keys import checked_key
 from waybill.calls.paths import segment
@@ -28,6 +28,12 @@ def kind(name: str) -> Call[KindDetails]:
 def account(since: datetime | None, until: datetime | None) -> Call[Account]:
     """`GET /v1/accounting`."""
     return Call("GET", "/v1/accounting", model(Account), present({"since": since, "until": until}))
+
+
+def stats(within: str, kind: str | None, service: str | None) -> Call[Stats]:
+    """`GET /v1/stats`."""
+    params = present({"within": within, "kind": kind, "service": service})
+    return Call("GET", "/v1/stats", model(Stats), params)
 
 
 def any_call(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from waybill import calls
-from waybill.answers import Account, Kind, KindDetails
+from waybill.answers import Account, Kind, KindDetails, Stats
 from waybill.calls import Paging
 from waybill.client.async_sending import AsyncSending
 
@@ -46,6 +46,17 @@ class AsyncRegistryCalls:
         See `Client.account`.
         """
         return await self._run(calls.registry.account(since, until))
+
+    async def stats(
+        self, within: str = "1h", *, kind: str | None = None, service: str | None = None
+    ) -> Stats:
+        """What happened in a time that ends now, what is open, and what needs a person.
+
+            stats = await client.stats("1d", kind="email.requested")
+
+        See `Client.stats`.
+        """
+        return await self._run(calls.registry.stats(within, kind, service))
 
     async def call(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from waybill import calls
-from waybill.answers import Account, Kind, KindDetails
+from waybill.answers import Account, Kind, KindDetails, Stats
 from waybill.calls import Paging
 from waybill.client.sync_sending import SyncSending
 
@@ -45,6 +45,19 @@ class RegistryCalls:
         The times have a zone; None: from the first task, until now.
         """
         return self._run(calls.registry.account(since, until))
+
+    def stats(self, within: str = "1h", *, kind: str | None = None, service: str | None = None) -> Stats:
+        """What happened in a time that ends now, what is open, and what needs a person.
+
+            stats = client.stats()
+            print(stats.total.completed / stats.seconds, "a second;", [each.title for each in stats.findings])
+
+        Args:
+            within: `1h`, `1d`, `7d`, `30d` or `90d`.
+            kind: only tasks of this kind are counted.
+            service: only what this service did is counted.
+        """
+        return self._run(calls.registry.stats(within, kind, service))
 
     def call(
         self,

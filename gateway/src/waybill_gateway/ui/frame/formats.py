@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-#: Days after which a date is easier to read than their number.
-MOST_DAYS: Final = 30
+from waybill_gateway.words import relative
+
 #: Unicode categories that would reorder or hide text: control, format, line separators, halves of pairs.
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 #: Of these, what words and pictures are made of: soft hyphens and joiners.
@@ -18,6 +17,8 @@ _JOINERS: Final = frozenset("\u00ad\u200c\u200d")
 MOST_SHOWN: Final = 64_000
 #: Characters of a result or of details in a row.
 MOST_IN_A_ROW: Final = 300
+#: Smaller ones are shown as less than that.
+_LEAST_RATE: Final = 0.001
 #: Characters of an id that a listing shows: the end, which is random.
 _SHORT_ID: Final = 8
 
@@ -57,16 +58,6 @@ def ago(moment: datetime, now: datetime) -> Markup:
     )
 
 
-def relative(moment: datetime, now: datetime) -> str:
-    """A time relative to now; a date where that is easier to read."""
-    seconds = (now - moment).total_seconds()
-    if abs(seconds) >= MOST_DAYS * DAY:
-        return f"{moment.astimezone(UTC):%Y-%m-%d}"
-    if abs(seconds) < 1:
-        return "now"
-    return f"{_rough(seconds)} ago" if seconds > 0 else f"in {_rough(-seconds)}"
-
-
 def absolute(moment: datetime) -> str:
     """A time to the millisecond, in UTC."""
     at = moment.astimezone(UTC)
@@ -78,27 +69,17 @@ def in_its_zone(moment: datetime) -> str:
     return f"{moment:%a %Y-%m-%d %H:%M %Z}"
 
 
-def duration(seconds: float) -> str:
-    """A length of time, two units at most: 240 ms, 1.2 s, 3 min 12 s, 2 h 5 min, 3 d 4 h."""
-    if seconds < 1:
-        return f"{max(round(seconds * 1000), 0)} ms"
-    if seconds < 10:  # noqa: PLR2004 - one digit before the point, one behind it
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for size, unit, smaller, smaller_unit in (
-        (DAY, "d", HOUR, "h"),
-        (HOUR, "h", MINUTE, "min"),
-        (MINUTE, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
-    return f"{whole} s"
-
-
 def number(value: float) -> str:
     """A number with its thousands set apart."""
     return f"{value:,}"
+
+
+def rate(value: float) -> str:
+    """A number that is no whole one, with as many digits as are worth reading: 0.02, 4.1, 312, 12,400."""
+    for least, digits in ((100, 0), (10, 1), (1, 1), (0.1, 2)):
+        if value >= least:
+            return f"{value:,.{digits}f}"
+    return f"{value:.2g}" if value >= _LEAST_RATE else f"< {_LEAST_RATE}"
 
 
 def short_id(task_id: str) -> str:
@@ -122,13 +103,6 @@ def json_line(value: Any) -> str:
 def clipped(text: str) -> str:
     """The beginning of a text, for a row."""
     return text if len(text) <= MOST_IN_A_ROW else f"{text[:MOST_IN_A_ROW]}…"
-
-
-def _rough(seconds: float) -> str:
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _is_harmful(character: str) -> bool:

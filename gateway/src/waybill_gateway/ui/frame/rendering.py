@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from waybill_gateway.ui.frame import formats
+from waybill_gateway.words import duration
 
 _TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 _NONCE_BYTES: Final = 16
 #: Where the navigation leads: words, path, and the operation that who looks must be allowed.
 PLACES: Final = (
-    ("Overview", "/ui", "get_account"),
+    ("Overview", "/ui", "get_stats"),
     ("Tasks", "/ui/tasks", "get_tasks"),
     ("Failures", "/ui/failures", "get_dead_letter_groups"),
     ("Redrives", "/ui/redrives", "get_redrives"),
@@ -73,8 +74,9 @@ def _environment() -> Environment:
     )
     environment.globals["places"] = PLACES
     environment.filters |= {
-        "duration": formats.duration,
+        "duration": duration,
         "number": formats.number,
+        "rate": formats.rate,
         "json_text": formats.json_text,
         "json_line": formats.json_line,
         "clipped": formats.clipped,

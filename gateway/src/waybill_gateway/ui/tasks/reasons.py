@@ -10,6 +10,7 @@ from waybill_contracts.states import State
 from waybill_contracts.wire import LifecycleType
 from waybill_gateway.tasks import SubtaskView, TaskView, TimelineEventView
 from waybill_gateway.ui.frame import formats
+from waybill_gateway.words import duration, relative
 from waybill_ledger import OpenWork
 from waybill_ledger.outbox import Unpublished
 
@@ -129,7 +130,7 @@ def _in_queue(service: str, facts: Facts) -> str:
     if waits is not None:
         words += (
             f": {waits.subtasks:,} wait there, the oldest for "
-            f"{formats.duration((facts.now - waits.oldest).total_seconds())}"
+            f"{duration((facts.now - waits.oldest).total_seconds())}"
         )
     if runs is None:
         return f"{words}. {service} works on nothing now: does a process of it run?"
@@ -137,7 +138,7 @@ def _in_queue(service: str, facts: Facts) -> str:
 
 
 def _when(moment: datetime, now: datetime) -> str:
-    return f"{formats.relative(moment, now)} ({formats.absolute(moment)})"
+    return f"{relative(moment, now)} ({formats.absolute(moment)})"
 
 
 def _error(part: SubtaskView) -> str:

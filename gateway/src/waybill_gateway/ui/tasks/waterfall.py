@@ -7,7 +7,7 @@ from typing import Final
 
 from waybill_contracts.states import State
 from waybill_gateway.tasks import SubtaskView, TaskView, TimelineEventView
-from waybill_gateway.ui.frame import formats
+from waybill_gateway.words import duration
 
 #: How long a task has lived at least, so that there is a line of time.
 _SHORTEST: Final = timedelta(milliseconds=1)
@@ -70,7 +70,7 @@ class Waterfall:
         whole = (self.ends - self.begins).total_seconds()
         step = next((each for each in _STEPS if whole / each <= _MOST_TICKS), _STEPS[-1])
         return [
-            (round(number * step / whole * _WIDTH, 3), formats.duration(number * step) if number else "0")
+            (round(number * step / whole * _WIDTH, 3), duration(number * step) if number else "0")
             for number in range(int(whole / step) + 1)
         ]
 
@@ -122,7 +122,7 @@ def _lane(task: TaskView, part: SubtaskView, events: Sequence[TimelineEventView]
 
 def _add(lane: Lane, look: str, begins: datetime, ends: datetime, words: str) -> None:
     if ends > begins or look in _ENDS.values():
-        length = formats.duration((ends - begins).total_seconds())
+        length = duration((ends - begins).total_seconds())
         lane.bars.append(Bar(look, begins, max(begins, ends), f"{words}, {length}"))
 
 
