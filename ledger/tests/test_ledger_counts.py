@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -62,7 +63,7 @@ def sums(found: CountsRead) -> dict[str, int]:
 
 def a_life(task: NewTask) -> list[LifecycleEvent]:
     """The mail fails, is put off, and succeeds; the record fails for good."""
-    about = {"task_id": task.id, "kind": task.kind}
+    about: dict[str, Any] = {"task_id": task.id, "kind": task.kind}
     return [
         reported(STARTED, **about, seconds_after=1),
         reported(RETRYING, **about, seconds_after=2),
@@ -185,10 +186,11 @@ def test_no_transaction_waits_for_the_counts_of_another(engine: Engine) -> None:
 
 
 def folded(engine: Engine, minutes_before: datetime, hours_before: datetime, most: int = 500) -> int:
-    rows, after = 0, ""
+    rows = 0
+    after: str | None = ""
     while after is not None:
         with engine.begin() as connection:
-            (step,) = fold_counts(connection, [FoldStep(minutes_before, hours_before, most, after)])
+            (step,) = fold_counts(connection, [FoldStep(minutes_before, hours_before, most)])
         rows, after = rows + step.rows, step.after
     return rows
 
