@@ -25,6 +25,7 @@ LISTINGS = [
     ("services", "ls"),
     ("services", "show", "email"),
     ("accounting",),
+    ("top", "--once"),
     ("audit",),
     ("dlq", "groups"),
     ("dlq", "ls"),

@@ -35,6 +35,7 @@ enough if it is unique.
 @click.group(
     cls=Group,
     lazy={
+        "top": (f"{_COMMANDS}.top:top", "The overview, live: what needs you, rates, times, open work."),
         "tasks": (f"{_COMMANDS}.tasks:tasks", "Submit tasks; their state, history and files; cancel, erase."),
         "schedules": (f"{_COMMANDS}.schedules:schedules", "Schedules that make tasks repeatedly."),
         "kinds": (f"{_COMMANDS}.kinds:kinds", "Kinds of tasks, and who handles them."),

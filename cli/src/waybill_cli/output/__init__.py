@@ -22,6 +22,7 @@ from waybill_cli.output.redrive_views import (
     show_plan,
     show_redrive,
 )
+from waybill_cli.output.stats_views import show_stats
 from waybill_cli.output.task_views import TASK_COLUMNS, event_line, show_whole_task, task_row
 from waybill_cli.output.times import Moment, age, due, span, when
 
@@ -49,6 +50,7 @@ __all__ = [
     "show_letter",
     "show_plan",
     "show_redrive",
+    "show_stats",
     "show_whole_task",
     "span",
     "task_row",
