@@ -25,7 +25,7 @@ def test_a_pipe_gets_the_numbers_once(gateway: Served, waybill: Waybill) -> None
     shown = waybill("top")
 
     assert shown.code == 0
-    assert "The status service has measured nothing yet. It records the outcomes" in shown.out
+    assert "The status service has measured nothing yet. It records" in shown.out
     [row] = [line.split() for line in shown.out.splitlines() if line.startswith("email.requested")]
     # One in an hour and a part of a minute; each attempt that was reported took half a second.
     assert 1 / 61 < float(row[1]) <= 1 / 60 + 1e-4

@@ -11,7 +11,7 @@ _BARS: Final = " ▁▂▃▄▅▆▇█"
 #: Kinds that are listed.
 _MOST_KINDS: Final = 15
 #: Steps of a line: as many as fit beside its name on the narrowest terminal.
-_STEPS: Final = 64
+_STEPS: Final = 50
 _OUTCOMES: Final = ("accepted", "completed", "failed", "cancelled")
 _OPEN: Final = ("pending", "running", "retrying", "scheduled")
 
@@ -19,10 +19,12 @@ _OPEN: Final = ("pending", "running", "retrying", "scheduled")
 def show_stats(out: Output, stats: Mapping[str, Any], within: str) -> None:
     """Shows an answer of `GET /v1/stats`."""
     out.line(f"Waybill, {when(stats['until'])}")
-    for finding in stats["findings"]:
-        out.line(f"{'!!' if finding['weight'] == 'bad' else ' !'} {finding['title']}. {finding['words']}")
+    out.fields(
+        ("!!" if found["weight"] == "bad" else "!", f"{found['title']}. {found['words']}")
+        for found in stats["findings"]
+    )
     if not stats["findings"]:
-        out.line("   Nothing needs you.")
+        out.line("Nothing needs you.")
     out.line("")
     for name in ("accepted", "completed", "failed"):
         numbers = [step[name] for step in stats["series"]][-_STEPS:]
