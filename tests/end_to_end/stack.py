@@ -18,7 +18,8 @@ from waybill_testkit.machine import free_ports
 
 #: Seconds that anything may take on a busy machine; nothing here waits that long when all is well.
 PATIENCE = 240.0
-POLL_SECONDS = 0.1
+#: Seconds between two looks: each has a process work, log and perhaps trace what it has been asked.
+POLL_SECONDS = 0.3
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:

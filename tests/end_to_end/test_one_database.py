@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.end_to_end.stack import POLL_SECONDS
 from tests.end_to_end.twins import PATIENCE, Twins, twins
 from waybill_devstack.stack.plan import OPS_ADDRESS
 from waybill_testkit.eventually import eventually
@@ -62,10 +63,10 @@ async def test_two_of_each_lose_nothing_and_double_nothing(
         assert stack.asked_to_repeat
         assert stack.found_no_process
         refused = await _refused_records(stack)
-        await eventually(lambda: _all_ended(stack), PATIENCE)
+        await eventually(lambda: _all_ended(stack), PATIENCE, every=POLL_SECONDS)
         assert stack.ended() == {}
         await _redriven_by_both(stack, refused)
-        await eventually(lambda: _all_ended(stack), PATIENCE)
+        await eventually(lambda: _all_ended(stack), PATIENCE, every=POLL_SECONDS)
         await _assert_counts(stack, posted, refused)
 
 
@@ -140,7 +141,7 @@ async def _refused_records(stack: Twins) -> dict[str, str]:
     async def all_in() -> bool:
         return len((await stack.get("/v1/dead-letters"))["items"]) == LETTERS
 
-    await eventually(all_in, PATIENCE)
+    await eventually(all_in, PATIENCE, every=POLL_SECONDS)
     for name in refused:
         await stack.crm.post("/faults", json={"id": name})
     return refused
@@ -161,7 +162,7 @@ async def _redriven_by_both(stack: Twins, refused: dict[str, str]) -> None:
     async def has_begun() -> bool:
         return bool((await stack.get(path))["progress"]["succeeded"])
 
-    await eventually(has_begun, PATIENCE)
+    await eventually(has_begun, PATIENCE, every=POLL_SECONDS)
     stack.kill("deadletters", 0)
     assert (await stack.get(path))["ended_at"] is None
 
@@ -170,7 +171,7 @@ async def _redriven_by_both(stack: Twins, refused: dict[str, str]) -> None:
         assert redrive["halted_because"] is None
         return redrive["ended_at"] is not None
 
-    await eventually(is_over, PATIENCE)
+    await eventually(is_over, PATIENCE, every=POLL_SECONDS)
     assert (await stack.get(path))["progress"]["succeeded"] == len(refused)
 
 

@@ -13,6 +13,7 @@ from time import monotonic
 import httpx
 import pytest
 
+from tests.end_to_end.stack import POLL_SECONDS
 from waybill_contracts.registry import built_in_registry
 from waybill_devstack.processes.supervisor import GRACE_SECONDS
 from waybill_devstack.stack.plan import Plan, Planned, Ports, make_plan
@@ -125,7 +126,7 @@ async def test_all_stop_within_their_grace_time(
     upgrade(plan.ledger_url)
     with started(plan, tmp_path) as processes:
         for process in processes:
-            await eventually(process.is_ready, PATIENCE)
+            await eventually(process.is_ready, PATIENCE, every=POLL_SECONDS)
         queues = [queue.name for queue in topology.queues(built_in_registry())]
         await eventually(lambda: survives_a_kill(own_broker.folder, queues))
         gateway = next(each for each in processes if each.planned.name == "gateway")

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.end_to_end.stack import POLL_SECONDS
 from waybill_devstack.stack.plan import Planned, Ports, make_plan, url
 from waybill_ledger.migrations.migrate import upgrade
 from waybill_testkit.eventually import eventually
@@ -154,4 +155,4 @@ async def _ready(running: Twins, ready_url: str) -> None:
             except httpx.TransportError:
                 return False
 
-        await eventually(is_ready, PATIENCE)
+        await eventually(is_ready, PATIENCE, every=POLL_SECONDS)

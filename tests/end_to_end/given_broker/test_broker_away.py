@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.stack import PATIENCE, Stack
+from tests.end_to_end.stack import PATIENCE, POLL_SECONDS, Stack
 from waybill_testkit.broker import Broker
 from waybill_testkit.broker.server import ServerBroker
 from waybill_testkit.eventually import eventually
@@ -89,7 +89,7 @@ async def _post_while_away(stack: Stack, broker: ServerBroker, harm: Harm, *, is
         # Not in proportion to the usual time: all of this shares two processors with other tests.
         assert median(took) < LONGEST_ANSWER / 3, median(took)
         await _until_all_are(stack, ready=True)
-        await eventually(lambda: _all_completed(client, earlier, accepted), PATIENCE)
+        await eventually(lambda: _all_completed(client, earlier, accepted), PATIENCE, every=POLL_SECONDS)
         assert (await client.get("/v1/accounting")).json()["balanced"]
     async with _client(places["mailbox"]) as mailbox:
         mails = [mail["to"][0] for mail in (await mailbox.get("/api/messages")).json()]
@@ -128,7 +128,7 @@ async def _until_all_are(stack: Stack, *, ready: bool) -> None:
         states = await asyncio.gather(*(asyncio.to_thread(_is_ready, stack, name) for name in SERVICES))
         return set(states) == {ready}
 
-    await eventually(are_so, PATIENCE)
+    await eventually(are_so, PATIENCE, every=POLL_SECONDS)
 
 
 def _is_ready(stack: Stack, name: str) -> bool:

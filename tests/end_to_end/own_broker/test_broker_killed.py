@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.stack import PATIENCE, Stack
+from tests.end_to_end.stack import PATIENCE, POLL_SECONDS, Stack
 from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker.installation import find_server
 from waybill_testkit.broker.server import survives_a_kill
@@ -41,7 +41,7 @@ async def test_a_killed_broker_is_started_again_and_all_completes(stack: Stack) 
             states = [(await client.get(f"/v1/tasks/{task}")).json()["state"] for task in tasks]
             return states == ["completed"] * POSTS
 
-        await eventually(all_completed, PATIENCE, every=0.5)
+        await eventually(all_completed, PATIENCE, every=POLL_SECONDS)
     assert "the broker has ended; it is started again" in (stack.folder / "up.log").read_text()
     for name, log in stack.logs().items():
         lines = [json.loads(line) for line in log.splitlines()[before[name] :] if line[0] == "{"]

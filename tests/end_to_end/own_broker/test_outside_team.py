@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.end_to_end.stack import Stack
+from tests.end_to_end.stack import POLL_SECONDS, Stack
 from tests.end_to_end.team.deployment import PATIENCE, Deployment, deploying
 from tests.end_to_end.team.load import Load
 from tests.end_to_end.team.release_3 import service as release_3
@@ -53,7 +53,7 @@ async def _register(team: Deployment, load: Load, group: asyncio.TaskGroup) -> N
     async def is_registered() -> bool:
         return (await team.gateway.get("/v1/services/invoices")).is_success
 
-    await eventually(is_registered, PATIENCE)
+    await eventually(is_registered, PATIENCE, every=POLL_SECONDS)
     load.begin_invoices(group)
     await starting
     for kind in (INVOICE, FILED):
@@ -100,7 +100,7 @@ async def _add_a_version_while_both_releases_run(team: Deployment, load: Load) -
         for n in range(3)
     ]
     for task_id in early:
-        await eventually(partial(_was_put_off, team, task_id), PATIENCE)
+        await eventually(partial(_was_put_off, team, task_id), PATIENCE, every=POLL_SECONDS)
     await team.start("release_3")
     for task_id in early:
         task = await _completed(team, task_id)
@@ -125,13 +125,13 @@ async def _retire(team: Deployment, load: Load) -> None:
         assert re.search(rf"{INVOICE}: \d+ {what}s? of version 1, which this release does not read", refusal)
 
     await load.end(INVOICE, FILED)
-    await eventually(lambda: _are_open(team, INVOICE, FILED, expected=1), PATIENCE)
+    await eventually(lambda: _are_open(team, INVOICE, FILED, expected=1), PATIENCE, every=POLL_SECONDS)
     in_use = await team.gateway.delete("/v1/services/invoices")
     assert in_use.status_code == HTTPStatus.CONFLICT
     assert in_use.json()["type"] == "urn:waybill:problem:service_in_use"
     assert [error["field"] for error in in_use.json()["errors"]] == [f"/v1/tasks/{scheduled}"]
     assert (await team.gateway.post(f"/v1/tasks/{scheduled}/cancel")).is_success
-    await eventually(lambda: _are_open(team, INVOICE, FILED), PATIENCE)
+    await eventually(lambda: _are_open(team, INVOICE, FILED), PATIENCE, every=POLL_SECONDS)
 
     retired = await team.gateway.delete("/v1/services/invoices")
     assert retired.is_success, retired.text
@@ -143,7 +143,7 @@ async def _retire(team: Deployment, load: Load) -> None:
 
 async def _all_is_accounted_for(team: Deployment, load: Load) -> None:
     """Each task is done or a dead letter, and each effect has happened once."""
-    await eventually(lambda: _are_open(team), PATIENCE)
+    await eventually(lambda: _are_open(team), PATIENCE, every=POLL_SECONDS)
     assert (await team.get("/v1/accounting"))["balanced"]
     tasks = {kind: await team.every("/v1/tasks", kind=kind) for kind in (INVOICE, FILED, MAIL, RECORD)}
     states = {task["id"]: task["state"] for each in tasks.values() for task in each}
@@ -163,7 +163,7 @@ async def _all_is_accounted_for(team: Deployment, load: Load) -> None:
         letters = await team.every("/v1/dead-letters")
         return letters if len(letters) >= len(failed) else None
 
-    letters = await eventually(all_letters, PATIENCE)
+    letters = await eventually(all_letters, PATIENCE, every=POLL_SECONDS)
     assert Counter(letter["task_id"] for letter in letters) == Counter(failed)
     assert {letter["reason"] for letter in letters} == {"permanent"}
     assert Counter(states.values())["cancelled"] == 1
@@ -195,7 +195,7 @@ async def _completed(team: Deployment, task_id: str) -> dict[str, Any]:
         assert task["state"] not in {"failed", "cancelled"}, task
         return task if task["state"] == "completed" else None
 
-    return await eventually(look, PATIENCE, every=0.1)
+    return await eventually(look, PATIENCE, every=POLL_SECONDS)
 
 
 async def _was_put_off(team: Deployment, task_id: str) -> bool:

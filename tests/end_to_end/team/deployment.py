@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests.end_to_end.stack import POLL_SECONDS
 from waybill_devstack.stack.plan import SHORT_WAITS, url
 from waybill_devstack.stack.stackfile import StackFile
 from waybill_testkit.eventually import eventually
@@ -49,7 +50,7 @@ class Deployment:
                 except httpx.TransportError:
                     return False
 
-            await eventually(is_ready, PATIENCE)
+            await eventually(is_ready, PATIENCE, every=POLL_SECONDS)
 
     async def try_to_start(self, release: str) -> tuple[int, str]:
         """Starts a release that is expected to end by itself; returns its exit code and what it has said."""
