@@ -2,11 +2,9 @@
 
 from typing import Any
 
+from waybill_contracts.kinds import SyncRequested
 from waybill_devstack.tour.narrator import Narrator, TourError
 from waybill_devstack.tour.world import World, until
-
-#: Who acts here, in the desk's audit trail.
-ACTOR = {"X-Actor": "tour"}
 
 
 async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
@@ -19,7 +17,7 @@ async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
     """
     narrator.chapter("What failed is redriven")
     letter = await world.letter_of(failed)
-    group = await _get(world, f"/v1/dead-letters/groups/{letter['group']}")
+    group = await world.gateway.call("GET", f"/v1/dead-letters/groups/{letter['group']}")
     narrator.saw(f"a group of the failure desk: “{group['message'][:60]}…”, {group['letters']}")
     redrive = await _redriven(world, narrator, {"ids": [letter["id"]], "note": "the crm is back"})
     narrator.expect(redrive["progress"]["succeeded"] == 1, "its canary came out well", redrive)
@@ -28,8 +26,8 @@ async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
     wrong, right = f"fridda-{world.mark}", f"frida-{world.mark}"
     await world.crm_faults(status=422, id=wrong)
     narrator.did(f"the crm refuses the record {wrong} for good")
-    record = {"target": "crm", "resource": "contacts", "id": wrong, "data": {"name": "Frida"}}
-    refused = (await world.post("/v1/syncs", record))["id"]
+    record = SyncRequested(target="crm", resource="contacts", id=wrong, data={"name": "Frida"})
+    refused = (await world.gateway.submit(record)).id
     letter = await world.letter_of(refused)
     edit = {"patch": [{"op": "replace", "path": "/id", "value": right}]}
     redrive = await _redriven(
@@ -44,13 +42,13 @@ async def failure_desk(world: World, narrator: Narrator, failed: str) -> None:
 
 async def _redriven(world: World, narrator: Narrator, wish: dict[str, Any]) -> dict[str, Any]:
     """Plans, starts and awaits a redrive of one letter."""
-    plan = await _post(world, "/v1/redrives", wish | {"canary": 1})
+    plan = await world.gateway.call("POST", "/v1/redrives", wish | {"canary": 1})
     narrator.saw(f"a plan, nothing sent yet: {plan['dry_run']['destinations']}, hash {plan['hash'][:12]}…")
     path = plan["links"]["self"]
-    await _post(world, f"{path}/start", {"hash": plan["hash"]})
+    await world.gateway.call("POST", f"{path}/start", {"hash": plan["hash"]})
 
     async def ended() -> dict[str, Any] | None:
-        redrive = await _get(world, path)
+        redrive: dict[str, Any] = await world.gateway.call("GET", path)
         if redrive["state"] == "halted":
             raise TourError(f"the redrive halted: {redrive['halted_because']}")
         return redrive if redrive["ended_at"] is not None else None
@@ -59,23 +57,10 @@ async def _redriven(world: World, narrator: Narrator, wish: dict[str, Any]) -> d
 
 
 async def _completed(world: World, narrator: Narrator, task_id: str) -> None:
-    task = await world.task(task_id)
-    types = [event["type"] for event in await world.timeline(task_id)]
+    task = await world.gateway.get(task_id)
+    types = [event.type for event in await world.timeline(task_id)]
     narrator.expect(
-        task["state"] == "completed" and "task.redriven" in types,
+        task.state == "completed" and "task.redriven" in types,
         "the same task is completed now, and its timeline shows both runs",
         task,
     )
-
-
-async def _get(world: World, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await world.gateway.get(path)).raise_for_status().json()
-    return found
-
-
-async def _post(world: World, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = await world.gateway.post(path, json=body, headers=ACTOR)
-    if answer.is_error:
-        raise TourError(f"POST {path} was answered {answer.status_code}: {answer.text}")
-    made: dict[str, Any] = answer.json()
-    return made

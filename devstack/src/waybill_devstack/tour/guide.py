@@ -4,6 +4,7 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from waybill.problems import ClientError
 from waybill_devstack.tour.backstage import NotRunningError
 from waybill_devstack.tour.bad_input import bad_input
 from waybill_devstack.tour.compose import ComposeError
@@ -32,7 +33,7 @@ async def take_tour(places: Places, console: Console) -> int:
         await failure_desk(world, narrator, failed)
         await killed_service(world, narrator)
         await bad_input(world, narrator, places.folder)
-    except (TourError, NotRunningError, ComposeError, httpx.HTTPError) as error:
+    except (TourError, NotRunningError, ComposeError, ClientError, httpx.HTTPError, TimeoutError) as error:
         console.print(f"\n[red]✗ The tour stopped:[/red] {escape(str(error) or type(error).__name__)}")
         console.print(f"  The logs of all processes are {places.backstage.logs}")
         return 1

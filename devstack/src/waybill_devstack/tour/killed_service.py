@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+from waybill_contracts.kinds import EmailRequested
 from waybill_devstack.tour.narrator import Narrator
 from waybill_devstack.tour.world import World, until
 
@@ -23,7 +24,7 @@ async def killed_service(world: World, narrator: Narrator) -> None:
     narrator.did(f"the other {len(rest)} are still accepted")
 
     async def in_hand() -> int | None:
-        states = Counter([(await world.task(task_id))["state"] for task_id in rest])
+        states = Counter([(await world.gateway.get(task_id)).state for task_id in rest])
         return states["running"] or None
 
     running = await until("the service to send mails", in_hand)
@@ -35,7 +36,7 @@ async def killed_service(world: World, narrator: Narrator) -> None:
         return await world.backstage.back_as("email")
 
     narrator.saw(f"it was started again: {await until('the email service', back)}")
-    outcomes = Counter([(await world.outcome(task_id))["state"] for task_id in [*first, *rest]])
+    outcomes = Counter([(await world.outcome(task_id)).state for task_id in [*first, *rest]])
     narrator.expect(outcomes == {"completed": MAILS}, f"all {MAILS} tasks are completed", outcomes)
     arrived = Counter({address: len(await world.mails_to(address)) for address in addresses})
     narrator.expect(
@@ -45,7 +46,5 @@ async def killed_service(world: World, narrator: Narrator) -> None:
 
 
 async def _post(world: World, address: str) -> str:
-    mail = {"to": address, "subject": "You are invited", "text": "Please come."}
-    accepted = await world.post("/v1/emails", mail)
-    task_id: str = accepted["id"]
-    return task_id
+    mail = EmailRequested(to=address, subject="You are invited", text="Please come.")
+    return (await world.gateway.submit(mail)).id

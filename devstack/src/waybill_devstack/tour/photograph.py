@@ -1,5 +1,6 @@
 """A photograph: uploaded as a camera stored it, fetched as variants fit for the web."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +30,29 @@ async def photograph(world: World, narrator: Narrator, folder: Path) -> None:
         f"a JPEG of {original.width}x{original.height} pixels ({path.stat().st_size / 1e6:.1f} MB), "
         f"stored lying (orientation {orientation}) and with its GPS position",
     )
-    with path.open("rb") as file:
-        answer = await world.gateway.post("/v1/images", files={"file": (path.name, file, "image/jpeg")})
-    narrator.expect(answer.status_code == 202, "POST /v1/images: 202", answer.text)  # noqa: PLR2004 - HTTP
-    task = await world.outcome(answer.json()["id"])
-    narrator.expect(task["state"] == "completed", "the task is completed", task)
+    accepted = await world.gateway.submit_image(path)
+    narrator.saw("POST /v1/images: 202")
+    task = await world.outcome(accepted.id)
+    narrator.expect(task.state == "completed", "the task is completed", task)
     upright = (original.height, original.width)
     for preset, edge in LONGEST_EDGE.items():
         for ending in ("webp", "jpeg"):
-            await _check_variant(world, narrator, f"{task['id']}/{preset}.{ending}", edge, upright)
+            await _check_variant(world, narrator, task.id, f"{preset}.{ending}", edge, upright)
     narrator.sum_up("a photograph became three upright variants, each as WebP and JPEG, without metadata")
 
 
 async def _check_variant(
-    world: World, narrator: Narrator, path: str, edge: int, upright: tuple[int, int]
+    world: World, narrator: Narrator, task_id: str, variant: str, edge: int, upright: tuple[int, int]
 ) -> None:
-    answer = await world.gateway.get(f"/v1/images/{path}")
-    answer.raise_for_status()
-    image = pyvips.Image.new_from_buffer(answer.content, "")
+    content = BytesIO()
+    size = await world.gateway.download_variant(task_id, variant, content)
+    image = pyvips.Image.new_from_buffer(content.getvalue(), "")
     scale = edge / max(upright)
     expected = tuple(round(side * scale) for side in upright)
     fits = abs(image.width - expected[0]) <= 1 and abs(image.height - expected[1]) <= 1
     narrator.expect(
         fits and _is_upright(image) and not _metadata(image),
-        f"{path.partition('/')[2]}: {image.width}x{image.height}, upright, no metadata, "
-        f"{len(answer.content):,} bytes",
+        f"{variant}: {image.width}x{image.height}, upright, no metadata, {size:,} bytes",
         f"{image.width}x{image.height}, metadata {_metadata(image)}",
     )
 
