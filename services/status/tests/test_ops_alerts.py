@@ -32,7 +32,7 @@ from waybill_ledger import (
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 from waybill_status.alerts.alerts import ABOUT, Alerts
 from waybill_status.alerts.digests import Digests
-from waybill_status.handlers import apply_lifecycle, batch_write
+from waybill_status.handlers import Merge, apply_lifecycle
 from waybill_status.upkeep.metrics import StatusMetrics
 from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import NOON, new_task, reported
@@ -160,7 +160,7 @@ async def test_two_thousand_failures_of_three_kinds_make_three_mails_and_one_dig
     messages = [deaths[start : start + 20] for start in range(0, len(deaths), 20)]
     other = Records(ledger_url)
     services = [
-        (each, batch_write(alerts(HASTY), StatusMetrics(CollectorRegistry()), terms_of(each)))
+        (each, Merge(alerts(HASTY), StatusMetrics(CollectorRegistry()), terms_of(each), prefetch=50))
         for each in (records, other)
     ]
     await asyncio.gather(

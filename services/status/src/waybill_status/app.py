@@ -21,7 +21,7 @@ from waybill_contracts.wire import (
 from waybill_ledger import AlertPolicy, SchemaError, SpawnTerms, require_current
 from waybill_ledger.registry import RegistryCopy
 from waybill_status.alerts import Alerts, Digests
-from waybill_status.handlers import apply_lifecycle, batch_write
+from waybill_status.handlers import Merge, apply_lifecycle
 from waybill_status.outbox import Feeder, OutboxRelay
 from waybill_status.outlooks import Outlooks
 from waybill_status.schedules import ScheduleReleaser, SlotCheck
@@ -56,10 +56,11 @@ class StatusService(Components):
         keyring = settings.keyring()
         alerts = make_alerts(settings, keyring, lambda: self._kinds.current)
         persons = settings.persons()
-        self._write = batch_write(
+        self._merge = Merge(
             alerts,
             metrics,
             lambda: SpawnTerms(self._records.now(), self._kinds.current, keyring, persons),
+            prefetch=settings.prefetch,
         )
         self._connections = Connections(settings, STATUS_SERVICE, self._declare)
         self._publisher = self._connections.publisher
@@ -159,7 +160,7 @@ class StatusService(Components):
                 await retry_while_delivered(delivery, "dead-letter", lambda: self._publisher.publish(letter))
             else:
                 await retry_while_delivered(
-                    delivery, "apply", lambda: apply_lifecycle(events, self._records, self._write)
+                    delivery, "apply", lambda: apply_lifecycle(events, self._records, self._merge)
                 )
             await delivery.acknowledger.ack()
         except DeliveryLostError:

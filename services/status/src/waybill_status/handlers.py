@@ -1,14 +1,15 @@
 """Handler of lifecycle events: applies them to the ledger and reports failures, in one transaction."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import time_ns
+from typing import Final
 
 from sqlalchemy import Connection
 
 from waybill_contracts.kinds import STATUS_SERVICE
 from waybill_contracts.wire import LifecycleEvent, work_queue
-from waybill_database import BatchWrite, Records
+from waybill_database import Records
 from waybill_ledger import Failure, Spawned, SpawnTerms, accept_spawned, apply_events
 from waybill_status.alerts import Alerts
 from waybill_status.upkeep import StatusMetrics
@@ -18,28 +19,62 @@ log = get_logger(__name__)
 
 #: How long events wait for more, to share a commit; meanwhile the gateway can write to a SQLite ledger. No
 #: process waits for them, and a caller who asks for the state of a task asks again later than that.
-MERGE_SECONDS = 0.025
+MERGE_SECONDS: Final = 0.025
+#: The same while many come: after a commit of so many messages. Larger batches cost less for each task.
+BUSY_MERGE_SECONDS: Final = 0.075
+BUSY_MESSAGES: Final = 4
 
-ApplyBatches = BatchWrite[Sequence[LifecycleEvent], None]
 
-
-def batch_write(
-    alerts: Alerts | None, metrics: StatusMetrics, terms: Callable[[], SpawnTerms]
-) -> ApplyBatches:
+class Merge:
     """The write that applies the events of many messages; made once, so that its calls share commits.
 
     Args:
         alerts: mails about failures; None: none are sent.
         metrics: are counted.
         terms: on which spawned tasks are accepted now.
+        prefetch: messages that the broker delivers before one is acknowledged.
     """
-    return partial(_apply, alerts, metrics, terms)
+
+    def __init__(
+        self,
+        alerts: Alerts | None,
+        metrics: StatusMetrics,
+        terms: Callable[[], SpawnTerms],
+        *,
+        prefetch: int,
+    ) -> None:
+        self._alerts = alerts
+        self._metrics = metrics
+        self._terms = terms
+        # The broker must always have room for more: with all of them here nothing could come to wait for.
+        self._most_waiting = max(prefetch // 2, 1)
+        self._waiting = 0
+        #: Messages of the last commit.
+        self._together = 0
+
+    def __call__(self, connection: Connection, batches: Sequence[Sequence[LifecycleEvent]]) -> Sequence[None]:
+        """Applies batches of events."""
+        self._together = len(batches)
+        return _apply(self._alerts, self._metrics, self._terms, connection, batches)
+
+    @contextmanager
+    def patience(self) -> Iterator[float]:
+        """How long one more message may wait for others, in seconds; it waits for the length of the block."""
+        self._waiting += 1
+        try:
+            if self._waiting >= self._most_waiting:
+                yield 0.0
+            else:
+                yield BUSY_MERGE_SECONDS if self._together >= BUSY_MESSAGES else MERGE_SECONDS
+        finally:
+            self._waiting -= 1
 
 
-async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, write: ApplyBatches) -> None:
+async def apply_lifecycle(events: Sequence[LifecycleEvent], records: Records, merge: Merge) -> None:
     """Applies the events of one message; they are committed when this returns."""
     since = time_ns()
-    await records.write(write, events, patience=MERGE_SECONDS)
+    with merge.patience() as patience:
+        await records.write(merge, events, patience=patience)
     if is_tracing():
         _trace(events, since, time_ns())
 
