@@ -100,7 +100,7 @@ def count(
     childless = {task_id for task_id, number in numbers.items() if number < flow.children}
     # A parent has ended as it should if its children have, too.
     lost = [task_id for task_id in accepted if {task_id, *children.get(task_id, ())} & {*wrong, *childless}]
-    unanswered = stack.ledger.number_of_tasks() - before - len(everyone)
+    unanswered = stack.ledger.number_of_tasks() - before - len(states)
     if unanswered:
         remarks.append(f"{unanswered} tasks whose callers got no answer")
     doubled = effects.more + sum(times - 1 for times in effects.times.values() if times > 1)
