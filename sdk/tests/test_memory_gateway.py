@@ -79,6 +79,9 @@ def questions(client: Client) -> list[Any]:
         Submission(MAIL, key="mail-3"),
         Submission("sync.requested", CONTACT, key="mail-3"),
     ]
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    named = Submission(MAIL, key="mail-5", request_id="order-5", traceparent=trace)
+    (traced,), (repeated,) = (client.submit_many([each]) for each in (named, Submission(MAIL, key="mail-5")))
     number = len([*client.list()])
     return [
         (first.id == again.id, first.kind, first.state),
@@ -97,6 +100,7 @@ def questions(client: Client) -> list[Any]:
         len({each.id for each in client.submit_many([Submission(MAIL, key="mail-4")] * 2)}),
         answer(lambda: client.get(NO_TASK)),
         found.about,
+        (traced.id == repeated.id, client.get(traced.id).correlation_id, client.get(traced.id).trace_id),
         client.cancel(later.id).outcome,
         [event.type for event in client.timeline(later.id).events],
         client.get(later.id).state,

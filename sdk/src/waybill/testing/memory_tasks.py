@@ -13,6 +13,7 @@ from waybill.client import new_key
 from waybill_contracts.events import Event
 from waybill_contracts.registry import Contract
 from waybill_contracts.states import State
+from waybill_contracts.wire import trace_id_of
 
 _TENANT: Final = "default"
 
@@ -54,6 +55,9 @@ class MemoryTask:
     #: Its subject, and the services that have a part in it.
     about: str = ""
     services: tuple[str, ...] = ()
+    #: Its name, and the trace that it is part of, where it was submitted with others.
+    request_id: str | None = None
+    traceparent: str | None = None
     id: str = field(default_factory=new_key)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: State = State.PENDING
@@ -84,8 +88,8 @@ class MemoryTask:
             "created_at": at,
             "due_at": self.due_at and self.due_at.isoformat(),
             "completed_at": at if self.is_ended else None,
-            "correlation_id": self.id,
-            "trace_id": None,
+            "correlation_id": self.request_id or self.id,
+            "trace_id": trace_id_of(self.traceparent),
             "about": self.about,
             "priority": self.priority,
             "schedule": None,
@@ -170,7 +174,13 @@ class MemoryTasks:
         #: Key to the content of the call, and the id of its task.
         self._by_key: dict[str, tuple[str, str]] = {}
 
-    def accept(self, posted: dict[str, Any], key: str | None) -> MemoryTask:
+    def accept(
+        self,
+        posted: dict[str, Any],
+        key: str | None,
+        request_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> MemoryTask:
         """Accepts a task, or finds the one that was accepted with its key.
 
         Raises:
@@ -189,6 +199,8 @@ class MemoryTasks:
             posted.get("version"),
             posted.get("priority", "normal"),
             _due_at(posted),
+            request_id=request_id,
+            traceparent=traceparent,
         )
         self.add(task)
         if key is not None:
@@ -205,9 +217,11 @@ class MemoryTasks:
             each.pop("idempotency_key", None) or (None if key is None else f"{key}#{number}")
             for number, each in enumerate(posted)
         ]
+        # No part of the content: a repeat may have others.
+        names = [(each.pop("request_id", None), each.pop("traceparent", None)) for each in posted]
         if faults := [*self._faults(posted)] or [*self._reused(posted, keys)]:
             raise RefusedSubmission(422, "tasks_refused", "Nothing was accepted; see errors.", faults)
-        return [self.accept(each, own) for each, own in zip(posted, keys, strict=True)]
+        return [self.accept(each, own, *named) for each, own, named in zip(posted, keys, names, strict=True)]
 
     def add(self, task: MemoryTask) -> None:
         """Adds a task that is valid."""
