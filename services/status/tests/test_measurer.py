@@ -8,9 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from waybill_contracts.registry import Registry
 from waybill_database import Records
-from waybill_ledger import StallTimeouts
+from waybill_ledger import QueueMeasured, StallTimeouts, Submission, accept, last_measurement
 from waybill_status.upkeep.measurer import Measurer
 from waybill_status.upkeep.metrics import StatusMetrics
+from waybill_testkit.samples import new_task
+from waybill_worker.broker import QueueStats
 from waybill_worker.runtime.throttle import PAUSE
 
 CHECK_SECONDS = 0.05
@@ -52,3 +54,35 @@ async def test_who_measures_for_long_pauses_for_longer(
     await measurer.stop()
 
     assert begun[1] - begun[0] >= PAUSE * CHECK_SECONDS
+
+
+async def test_what_is_measured_is_kept_in_the_ledger(records: Records) -> None:
+    minute = timedelta(minutes=1)
+    answers: dict[str, QueueStats | None] = {"email.work": QueueStats(3, 1), "email.dlq": QueueStats(0, 2)}
+
+    async def stats(queue: str) -> QueueStats | None:
+        return answers[queue]
+
+    measurer = Measurer(
+        records,
+        StatusMetrics(CollectorRegistry()),
+        timeouts=StallTimeouts(minute, minute, minute),
+        look_seconds=CHECK_SECONDS,
+        registry=Registry,
+        queues=lambda: list(answers),
+        queue_stats=stats,
+    )
+    await records.write(accept, Submission(new_task(created_at=records.now())))
+    await measurer.measure()
+    kept = await records.read(last_measurement)
+    assert kept is not None
+    assert kept.queues == {"email.work": QueueMeasured(3, 1), "email.dlq": QueueMeasured(0, 2)}
+    assert [(part.service, part.subtasks) for part in kept.work["default"]] == [("email", 1)]
+
+    # Of a broker that is away nothing is known, rather than what was known before.
+    answers["email.dlq"] = None
+    await measurer.measure()
+    later = await records.read(last_measurement)
+    assert later is not None
+    assert later.queues is None
+    assert later.at > kept.at
