@@ -12,12 +12,21 @@ import httpx
 import pytest
 from keys_under_test import id_of, key_in
 
+from waybill_contracts.states import State
 from waybill_gateway import ui
 from waybill_gateway.auth import needed_by
 from waybill_gateway.ui.frame import formats
 from waybill_gateway.ui.frame.page_route import PageRoute
 from waybill_gateway.words import duration
-from waybill_ledger import Scope, Submission, accept
+from waybill_ledger import (
+    Measurement,
+    OpenWork,
+    QueueMeasured,
+    Scope,
+    Submission,
+    accept,
+    store_measurements,
+)
 from waybill_testkit.gateway.in_process import EMAIL, Gateway, problem, running
 from waybill_testkit.samples import NOON, email_event, new_task
 
@@ -249,3 +258,19 @@ async def test_the_page_of_a_task_that_has_waited_for_long_is_renewed_less_often
         await gateway.resources.records.write(accept, Submission(task))
         page = await gateway.client.get(f"/ui/tasks/{task.id}")
         assert f'data-live="{seconds}"' in page.text, minutes
+
+
+async def test_queues_without_a_consumer_and_what_is_left_in_the_outbox_are_shown(gateway: Gateway) -> None:
+    now = gateway.resources.records.now()
+    queues = {"sync.work": QueueMeasured(1200, 0), "email.work": QueueMeasured(0, 3)}
+    work = {"default": [OpenWork("sync", State.PENDING, 1200, now, 0)]}
+    measurement = Measurement(at=now, work=work, gaps={}, queues=queues, unpublished=17)
+    await gateway.resources.records.write(store_measurements, measurement)
+    page = await gateway.client.get("/ui/queues")
+    assert '<code>sync.work</code></th><td class="number" data-label="Messages">1,200</td>' in page.text
+    assert page.text.count('<span class="bad">none</span>') == 1
+    assert "17 due tasks are not known to be at the broker" in page.text
+
+
+async def test_queues_that_were_not_measured_yet_are_not_made_up(gateway: Gateway) -> None:
+    assert "has measured nothing yet" in (await gateway.client.get("/ui/queues")).text

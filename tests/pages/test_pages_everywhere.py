@@ -38,6 +38,7 @@ PAGES: Final = (
     "/ui/schedules/new",
     "/ui/schedules/new?kind=sync.requested",
     "/ui/schedules/{schedule}",
+    "/ui/queues",
     "/ui/accounting",
     "/ui/audit",
     "/ui/keys",

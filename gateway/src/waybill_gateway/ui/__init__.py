@@ -1,6 +1,6 @@
 """The page for people, at /ui: what the API says, as HTML made by the gateway."""
 
-from waybill_gateway.ui.administration import account_page, audit_page, key_pages
+from waybill_gateway.ui.administration import account_page, audit_page, key_pages, queues_page
 from waybill_gateway.ui.catalog import kind_pages, post_pages, service_pages
 from waybill_gateway.ui.desk import (
     edit_pages,
@@ -38,6 +38,7 @@ PAGES = (
     account_page,
     audit_page,
     key_pages,
+    queues_page,
 )
 
 __all__ = ["PAGES"]

@@ -22,6 +22,7 @@ PLACES: Final = (
     ("Kinds", "/ui/kinds", "get_kinds"),
     ("Services", "/ui/services", "get_services"),
     ("Schedules", "/ui/schedules", "get_schedules"),
+    ("Queues", "/ui/queues", "get_stats"),
     ("Accounting", "/ui/accounting", "get_account"),
     ("Audit", "/ui/audit", "get_audit"),
     ("Keys", "/ui/keys", "get_keys"),
