@@ -85,7 +85,8 @@ def open_work(connection: Connection, *, tenant: str | None = None) -> list[Open
 def _work_by_tenant(connection: Connection) -> dict[str, list[OpenWork]]:
     found: dict[str, list[OpenWork]] = {}
     # Most installations have one tenant: then no task needs to be read.
-    if not connection.scalar(select(select(TASKS.c.id).where(OF_TENANTS).exists())):
+    others = select(TASKS.c.id).where(OF_TENANTS, TASKS.c.tenant > "")
+    if not connection.scalar(select(others.exists())):
         work = open_work(connection)
         return {DEFAULT_TENANT: work} if work else {}
     grouped = _grouped_work().add_columns(TASKS.c.tenant).group_by(TASKS.c.tenant)
