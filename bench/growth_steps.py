@@ -33,6 +33,7 @@ from waybill_ledger import (
     get_timeline,
     held_routing_keys,
     is_any_overdue,
+    last_measurement,
     list_tasks,
     measure,
     outlook,
@@ -43,6 +44,7 @@ from waybill_ledger import (
     take_account,
     take_due,
 )
+from waybill_ledger.counts import CountsQuery, read_counts
 from waybill_ledger.deadletters.groups import GroupFilter, list_groups
 from waybill_ledger.deadletters.letters import LetterFilter, list_letters
 from waybill_ledger.listings import encoded_id
@@ -152,6 +154,11 @@ def _account(connection: Connection, _: Subject) -> None:
     take_account(connection, _range(timedelta(hours=10)), limit=LIMIT, cursor=None)
 
 
+def _counts(connection: Connection, _: Subject) -> None:
+    now = datetime.now(UTC)
+    read_counts(connection, CountsQuery(now - timedelta(hours=1), now, 60))
+
+
 def _prune(connection: Connection, _: Subject) -> None:
     now = datetime.now(UTC)
     # All of the ledger's tasks are younger: the check is measured.
@@ -215,6 +222,8 @@ LOOK_STEPS: Final[Mapping[str, Step]] = {
     "prune (nothing due)": _prune,
     "measure (10 hours)": lambda connection, _: measure(connection, _range(timedelta(hours=10))),
     "account (10 hours)": _account,
+    "counts of an hour": _counts,
+    "last measurement": lambda connection, _: last_measurement(connection),
     "dead letters": _letters,
     "register a release": _register,
     "retire a service": _retire,
