@@ -217,7 +217,7 @@ async def test_two_sorts_of_write_share_a_transaction(engine: Engine) -> None:
 async def test_a_database_that_is_away_is_asked_once_for_all() -> None:
     engine = open_engine("postgresql://nobody@127.0.0.1:1/none", connections=1)
     asked = []
-    event.listen(engine, "do_connect", lambda *arguments: asked.append(arguments))
+    event.listen(engine, "handle_error", asked.append)
     group = GroupCommit(engine)
 
     answers = await asyncio.gather(*(group.submit(store, f"n{n}") for n in range(20)), return_exceptions=True)

@@ -14,6 +14,8 @@ _TOKEN: Final = re.compile(
     rf"^{_PREFIX}_(?P<task>[0-9a-f]{{32}})_(?P<expires>[0-9a-f]{{8}})_(?P<key>[0-9a-z]{{1,32}})_(?P<signature>[0-9a-f]{{40}})$",
     re.ASCII,
 )
+#: Seconds that two clocks may differ.
+_MOST_SLACK: Final = 60
 #: In place of the key of a gateway that needs none.
 _NO_KEY: Final = "open"
 #: All that links lead to is below it.
@@ -61,8 +63,10 @@ class WatchLinks:
         # A UUIDv7 begins with its time, in milliseconds since 1970: 12 hexadecimal digits, with a hyphen.
         accepted = int(task_id[:8] + task_id[9:13], 16)
         step = max(self._seconds // 2, 1)
-        steps = (int(now.timestamp() * 1000) - accepted) // (step * 1000)
-        expires = accepted // 1000 + self._seconds + steps * step
+        # The clock may be a little behind the one that made the id, which must not lead to the step before.
+        slack = min(step // 2, _MOST_SLACK)
+        steps = (int(now.timestamp() * 1000) - accepted + slack * 1000) // (step * 1000)
+        expires = accepted // 1000 - slack + self._seconds + steps * step
         named = f"{_PREFIX}_{task_id.replace('-', '')}_{expires:08x}_{key_id or _NO_KEY}"
         return f"{WATCH_PATH}/{named}_{self._keyring.sign(named)}"
 

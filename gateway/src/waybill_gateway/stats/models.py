@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from waybill_contracts.states import State
+from waybill_gateway.http import Text
 
 #: A length of time that ends now.
 Within = Literal["1h", "1d", "7d", "30d", "90d"]
@@ -17,8 +18,8 @@ class StatsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     within: Within = Field("1h", description="A length of time that ends now.")
-    kind: str | None = Field(None, max_length=64, description="Only tasks of this kind.")
-    service: str | None = Field(
+    kind: Text | None = Field(None, max_length=64, description="Only tasks of this kind.")
+    service: Text | None = Field(
         None, max_length=64, description="Only what this service did: then no accepted tasks are counted."
     )
 

@@ -113,7 +113,7 @@ class BulkTask(PostTask):
         description="As the header X-Request-Id of `POST /v1/tasks`: your name for the task, which "
         "becomes its correlation id; by default that of the call.",
     )
-    traceparent: Annotated[str, Field(max_length=MAX_TRACEPARENT)] | None = Field(
+    traceparent: Annotated[Text, Field(max_length=MAX_TRACEPARENT)] | None = Field(
         None,
         description="As the header traceparent of `POST /v1/tasks`: the trace that the task becomes part of "
         "(W3C Trace Context); by default that of the call.",
