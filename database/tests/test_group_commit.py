@@ -216,7 +216,7 @@ async def test_two_sorts_of_write_share_a_transaction(engine: Engine) -> None:
 
 async def test_a_database_that_is_away_is_asked_once_for_all() -> None:
     engine = open_engine("postgresql://nobody@127.0.0.1:1/none", connections=1)
-    asked = []
+    asked: list[object] = []
     event.listen(engine, "handle_error", asked.append)
     group = GroupCommit(engine)
 
