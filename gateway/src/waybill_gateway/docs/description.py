@@ -98,7 +98,11 @@ def _describe_problems(document: dict[str, Any]) -> None:
             }
             for status, problems in groupby(problems_of(operation), itemgetter(0)):
                 codes = [code for _, code in problems]
-                answers[str(status.value)] = _problem_answer(status, codes)
+                answer = _problem_answer(status, codes)
+                if page := answers.get(str(status.value), {}).get("content", {}).get("text/html"):
+                    # A route for people gives it instead.
+                    answer["content"]["text/html"] = page
+                answers[str(status.value)] = answer
             operation["responses"] = dict(sorted(answers.items()))
 
 

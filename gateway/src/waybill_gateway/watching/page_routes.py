@@ -1,6 +1,7 @@
 """What a link to a task shows to people: a page without scripts, also where there is a problem."""
 
 from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -30,10 +31,20 @@ class _PageRoute(GuardedRoute):
         return handle_page
 
 
+#: Problems are pages of these, for the document of the API.
+_PAGES: Final[dict[int | str, dict[str, Any]]] = {
+    status.value: {"content": {"text/html": {"schema": {"type": "string"}}}}
+    for status in (
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
 router = APIRouter(tags=["tasks"], route_class=_PageRoute)
 
 
-@router.get("/v1/watch/{token}/page", response_class=HTMLResponse)  # noqa: FAST003 - as said
+@router.get("/v1/watch/{token}/page", response_class=HTMLResponse, responses=_PAGES)  # noqa: FAST003 - as said
 async def show_linked_task(linked: LinkedDep, request: Request, wait: Wait = 0) -> Response:
     """Shows the state of a task as a page without scripts, which renews itself until the task has ended."""
     is_crowded = False
