@@ -119,7 +119,7 @@ bench-profile: .venv-bench/.installed ## where a task's processor time goes, pro
 	@.venv-bench/bin/python -m bench profile
 
 bench-growth: .venv/.installed ## what a million tasks in the ledger cost those that come after (ARGS=--quick)
-	@$(BIN)/python -m bench.growth $(ARGS)
+	@$(BIN)/python -m bench.large.growth $(ARGS)
 
 clean: ## remove the virtual environment and all local state
 	rm -rf .venv .venv-bench .waybill .mypy_cache .pytest_cache .ruff_cache .hypothesis

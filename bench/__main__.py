@@ -14,12 +14,13 @@ from pathlib import Path
 from bench import raw
 from bench.chart import draw
 from bench.figures import FULL, QUICK, Durations, Round
+from bench.hot.profile import profile
 from bench.images import compare_images
-from bench.machine import describe
+from bench.kit.machine import describe
+from bench.kit.place import Place
+from bench.kit.redis_server import RedisError, private_redis
+from bench.kit.usage import Server, Watched
 from bench.measure import Measurement
-from bench.place import Place
-from bench.profile import profile
-from bench.redis_server import RedisError, private_redis
 from bench.summary import Summary
 from bench.systems.base import System
 from bench.systems.celery import Celery, CeleryOnRedis
@@ -29,7 +30,6 @@ from bench.systems.saq import Saq
 from bench.systems.taskiq import Taskiq
 from bench.systems.waybill import Waybill, WaybillOnPostgres
 from bench.table import table
-from bench.usage import Server, Watched
 from waybill_testkit.broker import Broker, BrokerError, private_broker
 from waybill_testkit.postgres import InstalledPostgres, Postgres, PostgresError, private_postgres
 

@@ -29,11 +29,11 @@ from bench.figures import (
     per_second,
     percentiles,
 )
-from bench.load import RECORDS, Load, Posted, Target
-from bench.place import Place
-from bench.programs import ProgramError, Running, start, stop
+from bench.kit.load import RECORDS, Load, Posted, Target
+from bench.kit.place import Place
+from bench.kit.programs import ProgramError, Running, start, stop
+from bench.kit.usage import Watched
 from bench.systems.base import System
-from bench.usage import Watched
 
 #: Requests under way at once, except at half load.
 CONNECTIONS = 64

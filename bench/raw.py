@@ -3,9 +3,9 @@
 import time
 
 from bench.figures import ACCEPTED, DRAIN, END_TO_END, Durations, Round, per_second
+from bench.kit.place import Place
+from bench.kit.programs import Program, ProgramError, Running, python, start, stop
 from bench.measure import NANOSECONDS, POLL_SECONDS, InvalidError
-from bench.place import Place
-from bench.programs import Program, ProgramError, Running, python, start, stop
 from bench.systems.queues import consumed
 
 NAME = "raw aio-pika"

@@ -13,7 +13,7 @@ from typing import Final
 
 import uvloop
 
-from bench.place import AMQP_VARIABLE
+from bench.kit.place import AMQP_VARIABLE
 from waybill_contracts.wire import EXCHANGE_TASKS, Envelope, work_queue
 from waybill_ledger import new_task_id
 from waybill_testkit.samples import envelope_of, sync_event

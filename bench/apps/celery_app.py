@@ -10,9 +10,9 @@ from typing import Any
 from celery import Celery
 
 from bench.apps.peer_api import Accepted, make_api
-from bench.payload import ROUTE, Record
-from bench.place import AMQP_VARIABLE, CELERY_REDIS_VARIABLE, REDIS_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, Record
+from bench.kit.place import AMQP_VARIABLE, CELERY_REDIS_VARIABLE, REDIS_VARIABLE
+from bench.kit.stamps import Stamps
 
 #: AnyIO's default number of threads for synchronous routes.
 _ROUTE_THREADS = 40

@@ -10,9 +10,9 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from bench.apps.peer_api import Accepted, make_api
-from bench.payload import ROUTE, Record
-from bench.place import AMQP_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, Record
+from bench.kit.place import AMQP_VARIABLE
+from bench.kit.stamps import Stamps
 
 
 class _QuorumBroker(RabbitmqBroker):  # type: ignore[misc] # untyped where it is not installed

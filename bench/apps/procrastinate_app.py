@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from procrastinate import App, PsycopgConnector
 
 from bench.apps.peer_api import Accepted, make_api
-from bench.payload import ROUTE, Record
-from bench.place import POSTGRES_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, Record
+from bench.kit.place import POSTGRES_VARIABLE
+from bench.kit.stamps import Stamps
 
 #: Connections of each process.
 _CONNECTIONS = 20

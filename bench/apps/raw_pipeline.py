@@ -16,9 +16,9 @@ import uvloop
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from bench.payload import body
-from bench.place import AMQP_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import body
+from bench.kit.place import AMQP_VARIABLE
+from bench.kit.stamps import Stamps
 
 QUEUE = "raw"
 #: Publishes and deliveries under way at once.

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from saq import Queue
 
 from bench.apps.peer_api import Accepted, make_api
-from bench.payload import ROUTE, Record
-from bench.place import REDIS_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, Record
+from bench.kit.place import REDIS_VARIABLE
+from bench.kit.stamps import Stamps
 
 #: Jobs that a worker runs at once; each waits for work on a connection of its own, of which the client opens
 #: 100 by default.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
-from bench.stamps import Steps
+from bench.kit.stamps import Steps
 from waybill_database import group_commit, records
 from waybill_worker.consume import consumer
 from waybill_worker.inbox import inbox

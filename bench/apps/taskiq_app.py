@@ -14,9 +14,9 @@ from taskiq_aio_pika import AioPikaBroker
 from taskiq_redis import RedisAsyncResultBackend
 
 from bench.apps.peer_api import Accepted, make_api
-from bench.payload import ROUTE, Record
-from bench.place import AMQP_VARIABLE, REDIS_VARIABLE
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, Record
+from bench.kit.place import AMQP_VARIABLE, REDIS_VARIABLE
+from bench.kit.stamps import Stamps
 
 broker = AioPikaBroker(os.environ[AMQP_VARIABLE], qos=100).with_result_backend(
     RedisAsyncResultBackend(os.environ[REDIS_VARIABLE])

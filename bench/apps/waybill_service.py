@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import Any, Final
 
-from bench.stamps import Stamps
+from bench.kit.stamps import Stamps
 from waybill_contracts.kinds import SyncRequested, UserCreated
 from waybill_worker.attempt import Attempt, configured
 from waybill_worker.consume import ServiceSettings

@@ -1,4 +1,4 @@
-"""Processor time of an accepted task by route and by size of the registry: `python -m bench.accepting`.
+"""Processor time of an accepted task by route and by size of the registry: `python -m bench.hot.accepting`.
 
 Two gateways on ledgers of their own: one knows the built-in kinds, the other 1,000 kinds of 200 services
 beside. In turn each is posted the same mails by the route of mails and by the route of all kinds, one at a
@@ -21,10 +21,10 @@ from typing import Final
 
 import uvloop
 
-from bench.installation import Installation, until
-from bench.load import Load, Target
-from bench.place import Place
-from bench.programs import start, stop
+from bench.kit.installation import Installation, until
+from bench.kit.load import Load, Target
+from bench.kit.place import Place
+from bench.kit.programs import start, stop
 from waybill_contracts.registry import HandledKind, Manifest
 from waybill_database import open_engine
 from waybill_ledger.registry import ApplyManifest, apply_manifests
@@ -80,7 +80,7 @@ ROUTES: Final = (
 
 def main() -> int:
     """Runs the command line; 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.accepting", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hot.accepting", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each route (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of a round (default: %(default)s)")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Processor time of a publish, and of a delivery with its acknowledgement: `python -m bench.amqp ../other`.
+"""Processor time of a publish, and of a delivery and its ack: `python -m bench.hot.amqp ../other`.
 
 Of two source trees, on one broker. In turn a new process of each publishes, one message at a time and in
 batches, and another consumes what was published: so that a slow machine affects both. The libraries are those
@@ -21,9 +21,9 @@ from typing import Final
 import aio_pika
 
 from bench.apps.amqp_client import WARMING
-from bench.place import AMQP_VARIABLE
-from bench.programs import ROOT
-from bench.trees import source_path
+from bench.hot.trees import source_path
+from bench.kit.place import AMQP_VARIABLE
+from bench.kit.programs import ROOT
 from waybill_contracts.registry import built_in_registry
 from waybill_testkit.broker import private_broker
 from waybill_worker.broker import topology
@@ -40,7 +40,7 @@ TARGET: Final = 1.03
 
 def main() -> None:
     """Runs the command line; ends with 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.amqp", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hot.amqp", description=__doc__)
     parser.add_argument("other", type=Path, help="root folder of another checkout of Waybill")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each tree (default: %(default)s)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Processor time of one piece of work, at once and after rests: `python -m bench.cold`.
+"""Processor time of one piece of work, at once and after rests: `python -m bench.hot.cold`.
 
 The work is what a service does with a message: headers and event are read, and a message is made. It is the
 same each time. After a rest other processes have taken the caches of the processor, so it takes longer: that

@@ -1,4 +1,4 @@
-"""Processor time of a task when few or many come, and a pickup step by step: `python -m bench.loads`.
+"""Processor time of a task when few or many come, and a pickup step by step: `python -m bench.hot.loads`.
 
 Gateway, status and one service run on one broker. Tasks are posted at steady rates, and as fast as they are
 accepted; of each load: processor time and wake-ups of a task by process, and the time from its POST to its
@@ -24,14 +24,14 @@ from typing import Final
 import uvloop
 
 from bench.figures import nearest_rank
-from bench.installation import Installation, until
-from bench.load import Load
+from bench.hot.trees import source_path
+from bench.kit.installation import Installation, until
+from bench.kit.load import Load
+from bench.kit.place import Place
+from bench.kit.programs import ROOT, Program, Running, python, start, stop
+from bench.kit.stamps import STEPS, Steps
+from bench.kit.usage import cpu_seconds, family, wake_ups
 from bench.measure import CONNECTIONS, NANOSECONDS
-from bench.place import Place
-from bench.programs import ROOT, Program, Running, python, start, stop
-from bench.stamps import STEPS, Steps
-from bench.trees import source_path
-from bench.usage import cpu_seconds, family, wake_ups
 from waybill_testkit.broker import Broker, private_broker
 
 #: Tasks a second; 0: as many as are accepted.
@@ -143,7 +143,7 @@ class _Tree:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.loads", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hot.loads", description=__doc__)
     parser.add_argument("other", type=Path, nargs="?", help="root folder of another checkout of Waybill")
     parser.add_argument(
         "--rates", type=int, nargs="+", default=RATES, help="tasks a second; 0: all (default: %(default)s)"

@@ -17,10 +17,10 @@ from typing import Final
 
 import uvloop
 
-from bench.load import Load, Posted
+from bench.kit.load import Load, Posted
+from bench.kit.place import Place
+from bench.kit.programs import Running, start, stop
 from bench.measure import CONNECTIONS
-from bench.place import Place
-from bench.programs import Running, start, stop
 from bench.systems.waybill import Waybill
 from waybill_testkit.broker import private_broker
 

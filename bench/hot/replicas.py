@@ -1,4 +1,4 @@
-"""One, two and four processes of a gateway and of a service, by `--processes`: `python -m bench.replicas`.
+"""One, two and four processes of gateway and service, by `--processes`: `python -m bench.hot.replicas`.
 
 Ledger and inbox are in PostgreSQL, which flushes each commit. First the gateway accepts as much as it can in
 each number of processes; then a service does the tasks. Each of its tasks waits, as one does that calls the
@@ -18,12 +18,12 @@ from typing import Final
 import uvloop
 
 from bench.apps.waybill_service import WAIT_VARIABLE
-from bench.installation import Installation, until
-from bench.load import Load, Posted
+from bench.kit.installation import Installation, until
+from bench.kit.load import Load, Posted
+from bench.kit.place import Place
+from bench.kit.programs import Program, Running, start, stop
+from bench.kit.usage import cpu_seconds
 from bench.measure import CONNECTIONS, MEBIBYTE, NANOSECONDS
-from bench.place import Place
-from bench.programs import Program, Running, start, stop
-from bench.usage import cpu_seconds
 from waybill_testkit.broker import Broker, private_broker
 from waybill_testkit.postgres import Postgres, private_postgres
 
@@ -40,7 +40,7 @@ WARM_UP_SECONDS: Final = 1.0
 
 def main() -> None:
     """Runs the command line."""
-    argparse.ArgumentParser(prog="python -m bench.replicas", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m bench.hot.replicas", description=__doc__).parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waybill-replicas-")))
         broker = stack.enter_context(private_broker(folder / "broker"))

@@ -1,4 +1,4 @@
-"""Runs transactions of the hot path in a process of its own, as `bench.transactions` asks on its input."""
+"""Runs transactions of the hot path in a process of its own, as `bench.hot.transactions` asks it to."""
 
 import asyncio
 import sys

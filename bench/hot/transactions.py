@@ -1,4 +1,4 @@
-"""Processor time of the hot transactions in two source trees: `python -m bench.transactions ../other`.
+"""Processor time of the hot transactions in two source trees: `python -m bench.hot.transactions ../other`.
 
 One process of each tree runs the same transactions in turn, on a SQLite file and on a PostgreSQL database of
 its own, so that a slow machine affects both. The figures are medians of the rounds, in µs of a processor for
@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, cast
 
-from bench.programs import ROOT
-from bench.trees import source_path
-from bench.usage import cpu_seconds, family
+from bench.hot.trees import source_path
+from bench.kit.programs import ROOT
+from bench.kit.usage import cpu_seconds, family
 from waybill_testkit.postgres import private_postgres
 
 ROUNDS: Final = 9
@@ -40,7 +40,7 @@ class Tree:
 
     def __init__(self, tree: Path, url: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - fixed, no input
-            [sys.executable, "-m", "bench.transaction_cases", url],
+            [sys.executable, "-m", "bench.hot.transaction_cases", url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,7 +73,7 @@ class Tree:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.transactions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hot.transactions", description=__doc__)
     parser.add_argument("other", type=Path, help="root folder of another checkout of Waybill")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each tree (default: %(default)s)")
     parser.add_argument("--times", type=int, default=TIMES, help="transactions of a round and case")

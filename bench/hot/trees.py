@@ -1,4 +1,4 @@
-"""Processor time of a message in the service of two source trees: `python -m bench.trees ../other`.
+"""Processor time of a message in the service of two source trees: `python -m bench.hot.trees ../other`.
 
 Each tree has a work queue of its own on one broker. In turn a newly started service of each drains some of
 its queue, which is then refilled, so that a slow machine affects both. The libraries are those of this
@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.backlog import WARMING, Backlog
-from bench.programs import ROOT
-from bench.usage import family
+from bench.kit.programs import ROOT
+from bench.kit.usage import family
+from bench.large.backlog import WARMING, Backlog
 from waybill_testkit.broker import private_broker
 
 ROUNDS: Final = 9
@@ -29,7 +29,7 @@ TARGET: Final = 1.03
 
 def main() -> None:
     """Runs the command line; ends with 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.trees", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hot.trees", description=__doc__)
     parser.add_argument("other", type=Path, help="root folder of another checkout of Waybill")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each tree (default: %(default)s)")
     parser.add_argument(

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Engine, text
 
-from bench.place import Place
-from bench.programs import Program, answers, python
+from bench.kit.place import Place
+from bench.kit.programs import Program, answers, python
 from waybill_contracts.privacy import Keyring
 from waybill_database import open_engine
 from waybill_ledger.migrations import upgrade

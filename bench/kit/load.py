@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, cast
 
-from bench.payload import ROUTE, body
-from bench.stamps import Stamps
+from bench.kit.payload import ROUTE, body
+from bench.kit.stamps import Stamps
 
 #: A gateway answers within milliseconds; one that is silent for so long has failed.
 ANSWER_SECONDS = 30.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stamps import VARIABLE, Stamps
+from bench.kit.stamps import VARIABLE, Stamps
 from waybill_testkit.machine import LOOPBACK, free_ports
 
 #: Environment variables with the addresses, for a peer's processes.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from bench.usage import cpu_seconds, family, memory_bytes
+from bench.kit.usage import cpu_seconds, family, memory_bytes
 from waybill_testkit.machine import die_with_parent
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: A process imports for a second or two; this much on a machine that is busy with other things.
 READY_SECONDS = 60.0
 #: From SIGTERM to SIGKILL.

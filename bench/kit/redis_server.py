@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from bench.programs import Program, Running, start, stop
+from bench.kit.programs import Program, Running, start, stop
 from waybill_testkit.broker import install_server, privilege
 from waybill_testkit.machine import LOOPBACK, free_ports
 

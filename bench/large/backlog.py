@@ -1,4 +1,4 @@
-"""Cost of a large backlog of messages: `python -m bench.backlog`.
+"""Cost of a large backlog of messages: `python -m bench.large.backlog`.
 
 Work queues of one service, each on a virtual host of the same broker, are filled with 10,000, 100,000 and
 more messages, as gateways publish them. Then in turn a newly started service process
@@ -22,11 +22,11 @@ from typing import Final
 
 import aio_pika
 
-from bench.installation import Installation, until
+from bench.kit.installation import Installation, until
+from bench.kit.place import Place
+from bench.kit.programs import Running, start, stop
+from bench.kit.usage import cpu_seconds, family, memory_bytes
 from bench.measure import MEBIBYTE, NANOSECONDS
-from bench.place import Place
-from bench.programs import Running, start, stop
-from bench.usage import cpu_seconds, family, memory_bytes
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire import EXCHANGE_TASKS, work_queue
@@ -161,7 +161,7 @@ class Backlog:
 
 def main() -> None:
     """Runs the command line; ends with 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.backlog", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.backlog", description=__doc__)
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=SIZES, help="messages that wait (default: %(default)s)"
     )

@@ -1,4 +1,4 @@
-"""Time until work continues after the broker is back: `python -m bench.comeback`.
+"""Time until work continues after the broker is back: `python -m bench.large.comeback`.
 
 Tasks are posted at a low rate while the broker is repeatedly stopped and started. Reports the time from the
 moment its port accepts connections to the first task that is run, the first recorded outcome, and the last
@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from bench.installation import POLL_SECONDS, Installation, until
-from bench.load import Load, Posted
+from bench.kit.installation import POLL_SECONDS, Installation, until
+from bench.kit.load import Load, Posted
+from bench.kit.place import Place
+from bench.kit.programs import start, stop
 from bench.measure import NANOSECONDS
-from bench.place import Place
-from bench.programs import start, stop
 from waybill_testkit.broker import Broker, private_broker
 
 ROUNDS: Final = 10
@@ -90,7 +90,7 @@ class Trickle:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.comeback", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.comeback", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="restarts (default: %(default)s)")
     parser.add_argument("--kill", action="store_true", help="end the broker as a crash would")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The failure desk with very many letters: `python -m bench.desk --letters 100000`.
+"""The failure desk with very many letters: `python -m bench.large.desk --letters 100000`.
 
 Fills a ledger on SQLite, times the calls of an operator, then starts a redrive with no consumer at the work
 queue and counts how fast it goes out, and how much memory the desk takes. Processor time stands beside the
@@ -47,7 +47,7 @@ FAULTS = ("refused", "answered 503", "answered 401", "timed out", "broke off")
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.desk", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.desk", description=__doc__)
     parser.add_argument("--letters", type=int, default=100_000, help="in the ledger (default: %(default)s)")
     parser.add_argument("--sent", type=int, default=5_000, help="of them redriven (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=1000, help="letters a second (default: %(default)s)")

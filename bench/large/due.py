@@ -1,4 +1,4 @@
-"""Lateness of tasks that are due at one instant: `python -m bench.due`.
+"""Lateness of tasks that are due at one instant: `python -m bench.large.due`.
 
 A thousand schedules and a thousand delayed tasks are due, each group at one instant, among many that
 wait for years. Reports the time from the instant until their messages are at the broker, and until their
@@ -22,13 +22,13 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from bench.figures import nearest_rank
-from bench.filling import SCHEDULED_ONLY, fill_ledger
-from bench.installation import PATIENCE_SECONDS, Installation
-from bench.load import ANSWER_SECONDS
+from bench.kit.filling import SCHEDULED_ONLY, fill_ledger
+from bench.kit.installation import PATIENCE_SECONDS, Installation
+from bench.kit.load import ANSWER_SECONDS
+from bench.kit.payload import ROUTE, body
+from bench.kit.place import Place
+from bench.kit.programs import start, stop
 from bench.measure import NANOSECONDS
-from bench.payload import ROUTE, body
-from bench.place import Place
-from bench.programs import start, stop
 from waybill_contracts.wire import EXCHANGE_TASKS
 from waybill_testkit.broker import Broker, private_broker
 from waybill_testkit.postgres import private_postgres
@@ -72,7 +72,7 @@ class Tap:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.due", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.due", description=__doc__)
     parser.add_argument("--due", type=int, default=DUE, help="at one instant (default: %(default)s)")
     parser.add_argument("--waiting", type=int, default=WAITING, help="beside them (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="instants (default: %(default)s)")

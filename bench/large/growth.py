@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, text
 
-from bench.filling import BACKLOG, PAST, Mix, fill_inbox, fill_ledger
-from bench.growth_steps import (
+from bench.kit.filling import BACKLOG, PAST, Mix, fill_inbox, fill_ledger
+from bench.large.growth_steps import (
     COUNTING_STEPS,
     LOOK_STEPS,
     TASK_STEPS,
@@ -69,12 +69,12 @@ Costs = Mapping[str, Mapping[int, Cost]]
 
 def main() -> int:
     """Runs the command line; 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.growth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small ledgers, to see it work")
     parser.add_argument("--backlog", action="store_true", help="ledgers whose tasks all wait")
     parser.add_argument("--folder", type=Path, help="where SQLite's files are (default: the system's)")
     arguments = parser.parse_args()
-    results = Path(__file__).parent / "results"
+    results = Path(__file__).parents[1] / "results"
     results.mkdir(exist_ok=True)
     return measure_growth(
         results / ("growth-backlog" if arguments.backlog else "growth"),

@@ -1,4 +1,4 @@
-"""Lateness of the delay ladder while very many messages wait in it: `python -m bench.ladder`.
+"""Lateness of the delay ladder while very many messages wait in it: `python -m bench.large.ladder`.
 
 Messages that wait far longer fill the ladder's queues, as retries do when another system is down for hours.
 Then messages with short waits go the same way, each with the time at which it is due, and are taken from
@@ -18,7 +18,7 @@ from typing import Final
 import aio_pika
 from aio_pika.abc import AbstractChannel
 
-from bench.usage import cpu_seconds, family, memory_bytes
+from bench.kit.usage import cpu_seconds, family, memory_bytes
 from waybill_contracts.registry import built_in_registry
 from waybill_contracts.wire import work_queue
 from waybill_testkit.broker import private_broker
@@ -39,7 +39,7 @@ QUEUE: Final = work_queue("sync")
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.ladder", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.ladder", description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000, help="that wait long (default: %(default)s)")
     parser.add_argument("--measured", type=int, default=5_000, help="with short waits (default: %(default)s)")
     arguments = parser.parse_args()

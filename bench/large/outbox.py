@@ -1,6 +1,6 @@
 """The application outbox: what a row costs an application, and how fast a relay posts 100,000 of them.
 
-    python -m bench.outbox --rows 100000
+    python -m bench.large.outbox --rows 100000
 
 A PostgreSQL that flushes each commit has both the application's database and the ledger. Rates are those of
 one machine that does all of it: the database, the gateway, the relay. What is compared is measured in turns,
@@ -95,7 +95,7 @@ def event_of(number: int) -> SyncRequested:
 
 def main() -> None:
     """Measures, and prints the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench.outbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.outbox", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     rows: int = parser.parse_args().rows
     with ExitStack() as stack:

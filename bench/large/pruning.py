@@ -1,4 +1,4 @@
-"""Effect of pruning on the time to accept a task: `python -m bench.pruning`.
+"""Effect of pruning on the time to accept a task: `python -m bench.large.pruning`.
 
 Posts arrive at a steady rate while, in turn, nothing is pruned, the status service prunes in the background,
 and an operator prunes by hand (`waybill prune`). Reports the time to a 202 in each turn, and the number of
@@ -20,11 +20,11 @@ from typing import Final
 import uvloop
 
 from bench.figures import nearest_rank
-from bench.filling import APART, fill_ledger
-from bench.installation import Installation
-from bench.load import Load
-from bench.place import Place
-from bench.programs import Program, python, start, stop
+from bench.kit.filling import APART, fill_ledger
+from bench.kit.installation import Installation
+from bench.kit.load import Load
+from bench.kit.place import Place
+from bench.kit.programs import Program, python, start, stop
 from waybill_testkit.broker import Broker, private_broker
 from waybill_testkit.postgres import private_postgres
 
@@ -135,7 +135,7 @@ class Pruning:
 
 def main() -> None:
     """Runs the command line; ends with 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.pruning", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.pruning", description=__doc__)
     parser.add_argument("--tasks", type=int, default=TASKS, help="in each ledger (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all turns (default: %(default)s)")
     parser.add_argument("--only", choices=("SQLite", "PostgreSQL"), help="leave out the other")

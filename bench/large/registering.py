@@ -1,4 +1,4 @@
-"""Time of registering while very many tasks are open: `python -m bench.registering`.
+"""Time of registering while very many tasks are open: `python -m bench.large.registering`.
 
 A ledger has a million tasks without an outcome. Through a gateway, services are registered, refused and
 retired; each call is measured from the request to the answer, on SQLite and on PostgreSQL. The target is two
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httpx
 
-from bench.filling import MODEL, Mix, fill_ledger
+from bench.kit.filling import MODEL, Mix, fill_ledger
 from waybill_contracts.privacy import Keyring
 from waybill_contracts.registry import built_in_manifests
 from waybill_gateway.registry import service_routes
@@ -35,7 +35,7 @@ OK, CREATED, CONFLICT = 200, 201, 409
 
 def main() -> int:
     """Runs the command line; 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.registering", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.large.registering", description=__doc__)
     parser.add_argument("--tasks", type=int, default=TASKS, help="open tasks (default: %(default)s)")
     arguments = parser.parse_args()
     for name in ("WAYBILL_SEALING_KEYS", "WAYBILL_PERSONS_KEY"):

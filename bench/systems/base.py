@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
-from bench.load import Target
-from bench.place import Place
-from bench.programs import Program
+from bench.kit.load import Target
+from bench.kit.place import Place
+from bench.kit.programs import Program
 
 
 class System(Protocol):

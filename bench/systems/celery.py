@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from bench.place import CELERY_REDIS_VARIABLE
-from bench.programs import Program
+from bench.kit.place import CELERY_REDIS_VARIABLE
+from bench.kit.programs import Program
 from bench.systems.peer import RecordingPeer
 from bench.systems.redis_results import waits_in_redis
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.programs import Program
+from bench.kit.programs import Program
 from bench.systems.peer import Peer
 
 

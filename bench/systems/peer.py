@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.load import Target
-from bench.place import Place
-from bench.programs import Program, answers, python
+from bench.kit.load import Target
+from bench.kit.place import Place
+from bench.kit.programs import Program, answers, python
 from bench.systems.queues import consumed
 from bench.systems.redis_results import RedisResults
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from procrastinate import App, SyncPsycopgConnector
 
-from bench.programs import Program, python
+from bench.kit.programs import Program, python
 from bench.systems.database import Reading
 from bench.systems.peer import Peer
 

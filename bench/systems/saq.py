@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bench.programs import Program, python
+from bench.kit.programs import Program, python
 from bench.systems.peer import RecordingPeer
 from bench.systems.redis_results import waits_in_redis
 

@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bench.programs import Program
+from bench.kit.programs import Program
 from bench.systems.peer import RecordingPeer
 
 

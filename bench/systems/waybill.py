@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-from bench.load import Target
-from bench.payload import bulk_body
-from bench.place import Place
-from bench.programs import Program, answers, python
+from bench.kit.load import Target
+from bench.kit.payload import bulk_body
+from bench.kit.place import Place
+from bench.kit.programs import Program, answers, python
 from bench.systems.database import Reading
 from waybill_contracts.privacy import Keyring
 from waybill_ledger.migrations import upgrade

@@ -9,11 +9,11 @@ from typing import ClassVar
 import pytest
 
 from bench.figures import Durations, Round
-from bench.load import Target
+from bench.kit.load import Target
+from bench.kit.payload import ROUTE, body
+from bench.kit.place import Place
+from bench.kit.programs import Program, answers
 from bench.measure import Measurement
-from bench.payload import ROUTE, body
-from bench.place import Place
-from bench.programs import Program, answers
 from bench.systems.base import System
 
 SHORT = Durations(
@@ -32,7 +32,7 @@ PATIENT = replace(SHORT, half_load=0.05, patience=60)
 GATEWAY = """
 import json, sys
 import uvicorn
-from bench.stamps import Stamps
+from bench.kit.stamps import Stamps
 
 stamps = Stamps.from_environment()
 port, lose_every, refuse_every = map(int, sys.argv[1:])

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bench.backlog import measure_backlog
-from bench.comeback import Trickle
-from bench.due import lateness
-from bench.filling import BACKLOG, MODEL, SCHEDULED_ONLY, Mix, fill_ledger
-from bench.load import Load, Posted
-from bench.place import Place
-from bench.pruning import Turn, ratio
+from bench.kit.filling import BACKLOG, MODEL, SCHEDULED_ONLY, Mix, fill_ledger
+from bench.kit.load import Load, Posted
+from bench.kit.place import Place
+from bench.large.backlog import measure_backlog
+from bench.large.comeback import Trickle
+from bench.large.due import lateness
+from bench.large.pruning import Turn, ratio
 from waybill_database import open_engine
 from waybill_ledger.schema.tables import OUTBOX, TASKS
 

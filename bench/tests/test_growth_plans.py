@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, UniqueConstraint, event, text
 
-from bench.filling import MODEL, fill_inbox, fill_ledger
-from bench.growth_steps import LOOK_STEPS, PATIENCE, TASK_STEPS, InboxUnderTest, Step, Subject
-from bench.programs import ROOT
+from bench.kit.filling import MODEL, fill_inbox, fill_ledger
+from bench.kit.programs import ROOT
+from bench.large.growth_steps import LOOK_STEPS, PATIENCE, TASK_STEPS, InboxUnderTest, Step, Subject
 from waybill_contracts.states import State
 from waybill_database import open_engine
 from waybill_ledger import Range, TaskFilter, list_tasks, take_account

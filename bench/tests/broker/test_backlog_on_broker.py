@@ -5,7 +5,7 @@ from pathlib import Path
 import aio_pika
 import pytest
 
-from bench.backlog import QUEUE, Backlog
+from bench.large.backlog import QUEUE, Backlog
 
 
 async def test_a_message_of_a_backlog_that_is_gone_is_noticed(topology_url: str, tmp_path: Path) -> None:
