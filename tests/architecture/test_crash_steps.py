@@ -4,8 +4,8 @@ import pytest
 
 import waybill_ledger
 import waybill_ledger.registry
-from tests.crash.places import follow
-from tests.crash.steps import EACH_STEPS, SHORTER, STEPS, WRITES
+from tests.crash.gates.places import follow
+from tests.crash.gates.steps import EACH_STEPS, SHORTER, STEPS, WRITES
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tests.crash.callers import Callers, call_of, calls_of, prepare
 from tests.crash.count import Count, count
-from tests.crash.gate import Armed
+from tests.crash.gates.gate import Armed
 from tests.crash.harms import do_harm
 from tests.crash.outbox.relays import ShopWithRelay
 from tests.crash.rows import Flow, Harm, Row

@@ -11,7 +11,7 @@ import httpx
 from tests.crash.rows import Harm
 from tests.crash.stack import CrashStack, Process, until
 
-#: Longer than a lease (3 s) and than any write waits for a lock (1 s, see `tests.crash.steps`).
+#: Longer than a lease (3 s) and than any write waits for a lock (1 s, see `tests.crash.gates.steps`).
 LOCKED_SECONDS = 4.0
 #: How many connections a process has: the gateway only publishes.
 CONNECTIONS = {"gateway": 1}

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from tests.crash.gate import Gate
-from tests.crash.launcher import Order
+from tests.crash.gates.gate import Gate
+from tests.crash.gates.launcher import Order
 from tests.crash.ledger_file import LedgerFile, query_file
 from tests.crash.outbox.names import RELAY, SECOND_RELAY, SHOP
 from tests.crash.team.names import AUDITORS, OWNER
@@ -63,7 +63,7 @@ class Launcher:
     def __init__(self, log: Path) -> None:
         with log.open("ab") as errors:
             self._running = subprocess.Popen(
-                [sys.executable, "-m", "tests.crash.launcher"],
+                [sys.executable, "-m", "tests.crash.gates.launcher"],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

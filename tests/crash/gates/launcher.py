@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tests.crash.gate import Gate
-from tests.crash.steps import STEPS, install, shorten_waits
+from tests.crash.gates.gate import Gate
+from tests.crash.gates.steps import STEPS, install, shorten_waits
 from waybill_testkit.machine.lifeline import die_with_parent
 
 #: What the processes consist of; imported here once instead of in each of them.

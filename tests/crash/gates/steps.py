@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from tests.crash.gate import Gate, around, around_each
-from tests.crash.places import follow, owner_of
+from tests.crash.gates.gate import Gate, around, around_each
+from tests.crash.gates.places import follow, owner_of
 from waybill.outbox.relay import LeaseLimits
 from waybill_contracts.wire.names import EXCHANGE_CONTROL, EXCHANGE_DEAD_LETTERS
 
