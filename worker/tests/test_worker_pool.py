@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from waybill_testkit.eventually import eventually
 from waybill_worker.worker_pool.pool import WorkerPool, WorkerPoolOptions
 from waybill_worker.worker_pool.process import WorkerDied, WorkerLimits, WorkerProcess, WorkerSpent
 
@@ -186,7 +187,7 @@ async def test_one_that_is_cancelled_while_its_worker_starts_leaves_none_behind(
     with pytest.raises(asyncio.CancelledError):
         await working
 
-    assert {child.pid for child in multiprocessing.active_children()} == before
+    await eventually(lambda: {child.pid for child in multiprocessing.active_children()} == before)
     await pool.close()
 
 
