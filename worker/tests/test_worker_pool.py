@@ -107,7 +107,7 @@ async def test_more_memory_than_it_may_use_is_refused_and_takes_the_worker_along
 
 
 async def test_more_processor_time_than_it_may_use_is_told_from_a_time_out() -> None:
-    pool = make_pool(cpu_seconds=1)
+    pool = make_pool(seconds=300, cpu_seconds=1)
     try:
         # Each piece of work has that of its own.
         assert [await pool.run(("compute", 0.6)) for _ in range(4)] == ["computed"] * 4
