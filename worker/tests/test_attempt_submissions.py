@@ -26,6 +26,7 @@ from waybill_contracts.wire import (
 )
 from waybill_database import Records
 from waybill_ledger import new_task_id
+from waybill_testkit.eventually import eventually
 from waybill_testkit.samples import NOON, email_event, envelope_of, reported, sync_event
 from waybill_worker.attempt import Attempt, Attempts, Work
 from waybill_worker.attempt.handlers import handler
@@ -96,7 +97,10 @@ class Bench:
         self.claim = await self.inbox.claim(self.envelope)
         assert isinstance(self.claim, Claimed)
         work = Work(self.envelope, event, handler(EmailRequested, handle, POLICY))
-        return await self.attempts.run(work, self.claim, None)
+        outcome = await self.attempts.run(work, self.claim, None)
+        # Nothing is left that would be reported while the event loop closes.
+        await eventually(lambda: self.publisher.batches)
+        return outcome
 
 
 @pytest.fixture

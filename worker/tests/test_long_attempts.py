@@ -204,7 +204,7 @@ async def test_after_the_death_of_its_process_another_replica_goes_on_and_only_t
     await running
 
     assert other.publisher.told() == ["task.started", "task.completed"]
-    assert dead.publisher.told() == []
+    assert set(dead.publisher.told()) <= {"task.started"}
     assert (dead.runs, other.runs, await other.kept()) == (1, 1, 0)
 
 
