@@ -176,7 +176,7 @@ def test_the_user_of_the_application_may_do_no_more(shop: Shop, statement: str) 
 
 def test_each_of_the_rights_is_needed(shop: Shop) -> None:
     grants = [line for line in grants_sql("waybill", shop.user).splitlines() if line.startswith("GRANT")]
-    assert len(grants) == 7
+    assert len(grants) == 8
     for grant in grants:
         with shop.ledger.begin() as connection:
             connection.execute(text(grant.replace("GRANT", "REVOKE").replace(" TO ", " FROM ")))

@@ -14,6 +14,8 @@ GRANT SELECT ON {schema}.routes, {schema}.services TO {user};
 GRANT INSERT ON {schema}.tasks, {schema}.subtasks, {schema}.outbox, {schema}.task_files TO {user};
 GRANT SELECT (id, task_id) ON {schema}.outbox TO {user};
 GRANT USAGE ON SEQUENCE {schema}.outbox_id_seq TO {user};
+-- Accepted tasks are counted by the minute.
+GRANT SELECT, INSERT, UPDATE ON {schema}.counts TO {user};
 -- Uses of uploaded files are counted.
 GRANT SELECT (key, tasks, removing, stored_at), UPDATE (tasks, touched_at) ON {schema}.originals TO {user};
 """
