@@ -37,11 +37,23 @@ def test_a_pipe_gets_the_numbers_once(gateway: Served, waybill: Waybill) -> None
     assert waybill("top", "--json", "--kind", "sync.requested").document["total"]["accepted"] == 0
 
 
+def heed_interrupts() -> None:
+    """What began these tests in the background may have them, and their children, ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_terminal_gets_them_again_and_again(gateway: Served) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "waybill_cli", "top", "--url", gateway.url, "--every", "1"]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as child:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - it only makes a system call
+    ) as child:
         os.close(theirs)
         shown = b""
         while shown.count(b"Waybill, ") < 3:
