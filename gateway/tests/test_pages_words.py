@@ -252,6 +252,14 @@ def test_what_is_found_of_the_services_and_their_queues() -> None:
     waits = [OpenWork("email", State.PENDING, 9, after(97), 0)]
     assert found(queues=nobody, work=waits) == [("bad", "email: 9 wait, the oldest for 3.0 s")]
     assert found(queues=None) == []
+    # A process that starts again is not reported.
+    restarting = QUEUES | {
+        "email.work": QueueMeasured(0, 0, after(70)),
+        "email.dlq": QueueMeasured(4, 0, after(70)),
+    }
+    assert found(queues=restarting) == []
+    gone = QUEUES | {"email.work": QueueMeasured(0, 0, after(30))}
+    assert found(queues=gone) == [("warn", "No process of email takes work")]
     letters = QUEUES | {"email.dlq": QueueMeasured(4, 0), "sync.dlq": QueueMeasured(2, 1)}
     assert found(queues=letters) == [("bad", "4 dead letters wait for the failure desk")]
     assert found(unpublished=1200, oldest_unpublished=NOON) == [

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import pytest
@@ -56,6 +56,16 @@ async def test_who_measures_for_long_pauses_for_longer(
     assert begun[1] - begun[0] >= PAUSE * CHECK_SECONDS
 
 
+async def idle_since(measurer: Measurer, records: Records) -> datetime:
+    await measurer.measure()
+    kept = await records.read(last_measurement)
+    assert kept is not None
+    assert kept.queues is not None
+    since = kept.queues["email.work"].idle_since
+    assert since is not None
+    return since
+
+
 async def test_what_is_measured_is_kept_in_the_ledger(records: Records) -> None:
     minute = timedelta(minutes=1)
     answers: dict[str, QueueStats | None] = {"email.work": QueueStats(3, 1), "email.dlq": QueueStats(0, 2)}
@@ -78,6 +88,12 @@ async def test_what_is_measured_is_kept_in_the_ledger(records: Records) -> None:
     assert kept is not None
     assert kept.queues == {"email.work": QueueMeasured(3, 1), "email.dlq": QueueMeasured(0, 2)}
     assert [(part.service, part.subtasks) for part in kept.work["default"]] == [("email", 1)]
+
+    # Without a consumer since the first measurement that found none.
+    answers["email.work"] = QueueStats(3, 0)
+    first = await idle_since(measurer, records)
+    again = await idle_since(measurer, records)
+    assert kept.at < first == again
 
     # Of a broker that is away nothing is known, rather than what was known before.
     answers["email.dlq"] = None

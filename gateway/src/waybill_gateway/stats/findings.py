@@ -46,7 +46,7 @@ def findings(seen: Snapshot, now: datetime, registry: Registry) -> list[FindingV
         found += [
             *_unpublished(measured, now),
             *_standing_still(measured, now, registry),
-            *_letters_waiting(measured, registry),
+            *_letters_waiting(measured, now, registry),
         ]
     return [*found, *_failures(seen, now)]
 
@@ -118,7 +118,7 @@ def _standing_still(measured: Seen, now: datetime, registry: Registry) -> Iterat
     in_use = {name for name, service in registry.services.items() if not service.is_retired}
     for service in sorted(in_use | waits.keys()):
         part = waits.get(service)
-        has_nobody = service in in_use and _consumers(measured, work_queue(service)) == 0
+        has_nobody = service in in_use and _is_idle(measured, work_queue(service), now)
         waited = 0.0 if part is None else (now - part.oldest).total_seconds()
         if not has_nobody and waited < LAG_SECONDS:
             continue
@@ -148,13 +148,10 @@ def _why(runs: bool, is_in_use: bool, has_nobody: bool) -> str:  # noqa: FBT001 
     return "It works on nothing: does a process of it run, and does it reach the broker?"
 
 
-def _letters_waiting(measured: Seen, registry: Registry) -> Iterator[FindingView]:
-    queues = [dead_letter_queue(service) for service in registry.services]
-    waiting = sum(
-        queue.messages
-        for queue in map((measured.queues or {}).get, queues)
-        if queue is not None and not queue.consumers
-    )
+def _letters_waiting(measured: Seen, now: datetime, registry: Registry) -> Iterator[FindingView]:
+    queues = measured.queues or {}
+    names = [dead_letter_queue(service) for service in registry.services]
+    waiting = sum(queues[name].messages for name in names if _is_idle(measured, name, now))
     if waiting and measured.is_whole:
         yield _found(
             "bad",
@@ -164,10 +161,12 @@ def _letters_waiting(measured: Seen, registry: Registry) -> Iterator[FindingView
         )
 
 
-def _consumers(measured: Seen, queue: str) -> int | None:
-    """Number of consumers of a queue; None: unknown."""
+def _is_idle(measured: Seen, queue: str, now: datetime) -> bool:
+    """Whether a queue has had no consumer for longer than a process takes to start again."""
     found: QueueMeasured | None = (measured.queues or {}).get(queue)
-    return None if found is None else found.consumers
+    if found is None or found.consumers:
+        return False
+    return found.idle_since is None or (now - found.idle_since).total_seconds() > LAG_SECONDS
 
 
 def _failures(seen: Snapshot, now: datetime) -> Iterator[FindingView]:

@@ -20,6 +20,8 @@ class QueueMeasured:
     #: Messages that wait for a consumer.
     messages: int
     consumers: int
+    #: When a measurement first found no consumer; None: there is one, or it is not known.
+    idle_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

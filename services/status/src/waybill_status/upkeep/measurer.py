@@ -61,6 +61,8 @@ class Measurer(PeriodicTask):
         self._registry = registry
         self._queues = queues
         self._queue_stats = queue_stats
+        #: When each queue without a consumer was first found so.
+        self._idle: dict[str, datetime] = {}
 
     async def measure(self) -> None:
         """Measures once."""
@@ -68,11 +70,11 @@ class Measurer(PeriodicTask):
         wanted = Range(now, self._timeouts, since=now - ACCOUNTED)
         measures = await self._records.read(partial(measure, wanted=wanted))
         self._metrics.measured(measures, self._registry(), now)
-        queues = await self._measure_queues()
+        queues = await self._measure_queues(now)
         # Lost with the power, it is measured again.
         await self._records.write(store_measurements, _measurement(now, measures, queues), relaxed=True)
 
-    async def _measure_queues(self) -> dict[str, QueueMeasured] | None:
+    async def _measure_queues(self, now: datetime) -> dict[str, QueueMeasured] | None:
         """The queues that there are; None: the broker is away."""
         measured = {}
         for queue in self._queues():
@@ -80,7 +82,9 @@ class Measurer(PeriodicTask):
             if stats is None:
                 return None  # further requests would only wait
             self._metrics.queue(queue, stats.waiting, stats.consumers)
-            measured[queue] = QueueMeasured(stats.waiting, stats.consumers)
+            idle_since = None if stats.consumers else self._idle.get(queue, now)
+            measured[queue] = QueueMeasured(stats.waiting, stats.consumers, idle_since)
+        self._idle = {name: queue.idle_since for name, queue in measured.items() if queue.idle_since}
         return measured
 
     async def _run_once(self) -> float:
