@@ -1,5 +1,6 @@
 """Forms that are made from contracts: which fields they have, what they show, what they change. Pure."""
 
+import json
 from typing import Any
 
 import pytest
@@ -94,6 +95,13 @@ def test_an_edit_is_what_differs_from_what_was_shown(
 ) -> None:
     form = {name: text for name, text in (SHOWN | changes).items() if text is not None}
     assert patch_in(OF, BEFORE, form) == (patch, [])
+
+
+@pytest.mark.parametrize(("was", "text"), [(True, "1"), (0, "false"), ([1], "[true]")])
+def test_values_that_only_python_takes_for_equal_are_an_edit(was: object, text: str) -> None:
+    of = contract("n", n={})
+    patch, _ = patch_in(of, {"n": was}, {"data.n": text})
+    assert [(each["op"], json.dumps(each["value"])) for each in patch] == [("add", text)]
 
 
 def test_what_is_wrong_with_no_field_is_said_of_the_whole() -> None:

@@ -104,8 +104,10 @@ async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(invoices: 
     assert 'id="data.lines-fault">1/text: is required<' in answer.text
     assert 'id="data.order_id-fault">' in answer.text
     assert 'value="many"' in answer.text
-    broken = await sent(invoices, NEW, ADDRESS, **{"data.order_id": "17", "data.lines": "[1, NaN]"})
-    assert 'id="data.lines-fault">is not JSON: NaN is no number of JSON<' in broken.text
+    for unreadable in ("[1, NaN]", "[1e999]", '["\\ud800"]', "[" * 100_000):
+        fields = {"data.order_id": "17", "data.lines": unreadable}
+        broken = await sent(invoices, NEW, ADDRESS, **fields)
+        assert (broken.status_code, 'id="data.lines-fault">is not JSON: ' in broken.text) == (422, True)
     assert await data_of_tasks(invoices) == []
 
 

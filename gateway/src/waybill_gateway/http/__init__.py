@@ -16,7 +16,7 @@ from waybill_gateway.http.fields import (
 )
 from waybill_gateway.http.head_requests import HeadRequests
 from waybill_gateway.http.idempotency_key import KEY_HEADER, CallsUnderWay, IdempotencyKey, parse_key
-from waybill_gateway.http.json_body import JsonRoute, parse_json, require_json
+from waybill_gateway.http.json_body import JsonRoute, parse_json, read_json, require_json
 from waybill_gateway.http.metrics import GatewayMetrics, MeasureRequests
 from waybill_gateway.http.paging import Paged, page_or_problem
 from waybill_gateway.http.probes import PROBES
@@ -81,6 +81,7 @@ __all__ = [
     "parse_json",
     "parse_key",
     "problem_answer",
+    "read_json",
     "require_json",
     "require_single",
     "too_large",

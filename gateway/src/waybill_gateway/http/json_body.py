@@ -15,23 +15,32 @@ from waybill_gateway.http.problems import Problem
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a body; of a repeated name the last one counts.
+def read_json(text: bytes | str) -> Any:
+    """The value of a JSON text; of a repeated name the last one counts.
 
     Values that Python's parser accepts but no message can carry are refused: NaN and numbers beyond a double,
     text that is not Unicode (lone surrogates), nesting deeper than 200.
 
     Raises:
-        Problem: 400, it is no such JSON; names the position, and nothing of the content.
+        ValueError: it is no such JSON; names the position, and nothing of the content.
     """
-    try:
-        value = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise _unreadable(str(error)) from error
+    value = from_json(text, allow_inf_nan=False)
     # 1e400 is read as infinity, which JSON cannot hold.
     if _holds_infinity(value):
-        raise _unreadable("a number is too large for a double")
+        raise ValueError("a number is too large for a double")
     return value
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a body, as `read_json` reads it.
+
+    Raises:
+        Problem: 400, it cannot be read.
+    """
+    try:
+        return read_json(body)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
 
 
 def require_json(content_type: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from waybill_contracts.registry import Contract
-from waybill_gateway.http import FieldError
+from waybill_gateway.http import FieldError, read_json
 from waybill_gateway.ui.contract_forms.fields import PREFIX, is_hidden, shapes_of, shown, type_of
 from waybill_gateway.ui.contract_forms.reading import WHOLE, data_in, pointer_to, value_of
 
@@ -71,11 +71,12 @@ def _change(name: str, before: Mapping[str, Any], form: Mapping[str, str], kind:
     if not text:
         return [{"op": "remove", "path": place}] if name in before and not is_hidden(before[name]) else []
     value = value_of(text, kind)
-    return [] if name in before and before[name] == value else [{"op": "add", "path": place, "value": value}]
+    is_unchanged = name in before and _same(before[name], value)
+    return [] if is_unchanged else [{"op": "add", "path": place, "value": value}]
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Patch:
-    changed = [name for name, value in after.items() if name not in before or before[name] != value]
+    changed = [name for name, value in after.items() if name not in before or not _same(before[name], value)]
     gone = [name for name, value in before.items() if name not in after and not is_hidden(value)]
     return [
         *({"op": "add", "path": pointer_to(name), "value": after[name]} for name in changed),
@@ -83,9 +84,14 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Patch:
     ]
 
 
+def _same(one: object, other: object) -> bool:
+    """Whether two values are one in JSON; to Python, `true` and 1 are equal."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def _whole(text: str) -> tuple[Patch, list[FieldError]]:
     try:
-        patch = json.loads(text)
+        patch = read_json(text)
     except ValueError as error:
         return [], [FieldError(field=PATCH, message=f"is not JSON: {error}")]
     if not isinstance(patch, list):

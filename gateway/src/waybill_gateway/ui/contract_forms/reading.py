@@ -1,11 +1,10 @@
 """The data that a form stands for. Pure."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from waybill_contracts.registry import Contract
-from waybill_gateway.http import FieldError
+from waybill_gateway.http import FieldError, read_json
 from waybill_gateway.ui.contract_forms.fields import PREFIX, shapes_of, type_of
 
 #: The field of a form with all the data as one JSON text.
@@ -53,8 +52,8 @@ def value_of(text: str, kind: str) -> Any:
     if kind == "string":
         return text
     try:
-        return json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except ValueError:
         if kind in {"array", "object"}:
             raise
         return text  # which the contract refuses, in its own words
@@ -63,12 +62,8 @@ def value_of(text: str, kind: str) -> Any:
 def _whole(text: str) -> tuple[dict[str, Any], list[FieldError]]:
     try:
         data = value_of(text, "object")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return {}, [FieldError(field="/data", message=f"is not JSON: {error}")]
     if not isinstance(data, dict):
         return {}, [FieldError(field="/data", message="must be an object: { … }")]
     return data, []
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")

@@ -1,6 +1,5 @@
 """Redrives: planned from what was seen, read as a dry run, started with a canary, watched to their end."""
 
-import json
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query, Response
@@ -15,6 +14,7 @@ from waybill_gateway.desk import (
     SteerRedrive,
     redrive_routes,
 )
+from waybill_gateway.http import read_json
 from waybill_gateway.reveals import RevealReason
 from waybill_gateway.reveals import routes as reveals
 from waybill_gateway.runtime import ResourcesDep
@@ -149,6 +149,6 @@ def _planned(form: dict[str, str]) -> dict[str, Any]:
 def _patch(text: str) -> Any:
     """A JSON Patch, as it was written; what is no JSON stays text, to be refused in the words of the API."""
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text
