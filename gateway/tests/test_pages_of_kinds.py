@@ -111,6 +111,12 @@ async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(invoices: 
     assert await data_of_tasks(invoices) == []
 
 
+async def test_a_value_that_is_none_of_a_choice_stays_until_another_one_is_chosen(invoices: Gateway) -> None:
+    wrong = await sent(invoices, NEW, ADDRESS, **{"data.order_id": "17", "data.paper": "a5"})
+    assert wrong.status_code == 422
+    assert '<option value="a5" selected>a5</option>' in wrong.text
+
+
 async def test_data_may_be_written_as_one_json_text(invoices: Gateway) -> None:
     answer = await sent(invoices, f"{NEW}?json=true", ADDRESS, data='{"order_id": ""}')
     assert answer.status_code == 303
