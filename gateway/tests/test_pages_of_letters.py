@@ -38,6 +38,9 @@ async def test_letters_are_filtered_and_exported(gateway: Gateway) -> None:
     page = await gateway.client.get("/ui/letters?q=503&state=dead&service=sync")
     assert page.text.count("data-row") == 2
     assert "waybill dlq ls --service sync -q 503 --state dead" in text_of(page)
+    for asked in ("?q=a%20b;$(c)", "?notice=discarded&q=a%20b;$(c)"):
+        strange = await gateway.client.get(f"/ui/letters{asked}")
+        assert "waybill dlq ls -q 'a b;$(c)'" in text_of(strange).replace("&#39;", "'")
     assert "No letter matches." in text_of(await gateway.client.get("/ui/letters?verdict=unfixable"))
     exported = await gateway.client.get("/ui/letters/export?service=sync")
     assert [json.loads(line)["id"] for line in exported.text.splitlines()] == [1, 2]

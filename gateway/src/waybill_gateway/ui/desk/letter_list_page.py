@@ -1,5 +1,6 @@
 """Letters: searched and filtered; a set of them chosen, as it was shown, and closed or restored together."""
 
+from shlex import quote
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Response
@@ -158,4 +159,4 @@ async def _chosen(
 def _options(filters: dict[str, Any]) -> list[str]:
     """The options of the command line that select the same letters."""
     names = {"error_type": "--error-type", "q": "-q"}
-    return [f" {names.get(name, f'--{name}')} {value}" for name, value in filters.items()]
+    return [f" {names.get(name, f'--{name}')} {quote(str(value))}" for name, value in filters.items()]
