@@ -296,6 +296,12 @@ def test_a_tenant_sees_its_own_part_of_a_measurement() -> None:
     assert (other.work, other.is_whole) == ([], False)
     assert len(whole.gaps) == 1
 
+    # Where nothing is open, too, what all tenants share is shown only to the one that has all tasks.
+    for has_tenants in (True, False):
+        idle = Measurement(at=NOON, has_tenants=has_tenants)
+        seen = [seen_by(idle, tenant) for tenant in (None, "default", "acme")]
+        assert [each is not None and each.is_whole for each in seen] == [True, not has_tenants, False]
+
 
 def test_each_service_in_use_and_each_with_open_work_has_a_row() -> None:
     work = [OpenWork("gone", State.PENDING, 2, NOON, 0)]

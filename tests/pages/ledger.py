@@ -207,7 +207,13 @@ class _Filling:
             for service, consumers in (("email", 2), ("images", 0), ("sync", 1))
             for name, messages in (("work", 4 - consumers), ("dlq", 0))
         }
-        measurement = Measurement(at=self._now, work=measures.work, gaps=measures.gaps, queues=queues)
+        measurement = Measurement(
+            at=self._now,
+            has_tenants=measures.has_tenants,
+            work=measures.work,
+            gaps=measures.gaps,
+            queues=queues,
+        )
         await self._records.write(store_measurements, measurement)
 
     async def _plan(self) -> None:

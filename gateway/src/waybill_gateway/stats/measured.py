@@ -6,7 +6,7 @@ from datetime import datetime
 
 from waybill_contracts.states import State
 from waybill_gateway.stats.models import NowStats, OpenStats, QueueStatsView
-from waybill_ledger import Gap, Measurement, OpenWork, QueueMeasured
+from waybill_ledger import DEFAULT_TENANT, Gap, Measurement, OpenWork, QueueMeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ def seen_by(measurement: Measurement | None, tenant: str | None) -> Seen | None:
     """The measurement as a tenant may see it; None as tenant: all of it."""
     if measurement is None:
         return None
-    tenants = {*measurement.work, *measurement.gaps}
     work = measurement.work if tenant is None else {tenant: measurement.work.get(tenant, [])}
     return Seen(
         at=measurement.at,
@@ -40,7 +39,7 @@ def seen_by(measurement: Measurement | None, tenant: str | None) -> Seen | None:
         unpublished=measurement.unpublished,
         oldest_unpublished=measurement.oldest_unpublished,
         bytes=measurement.bytes,
-        is_whole=tenant is None or tenants <= {tenant},
+        is_whole=tenant is None or (tenant == DEFAULT_TENANT and not measurement.has_tenants),
     )
 
 

@@ -29,6 +29,8 @@ class Measurement:
     """What the status service measured at one time. Each field may be of a release without it."""
 
     at: datetime
+    #: Whether there are tasks of other tenants than the default one.
+    has_tenants: bool = True
     #: The open subtasks of each tenant that has any.
     work: dict[str, list[OpenWork]] = field(default_factory=dict)
     #: The tasks of the last day that cannot be placed, of each tenant that has any.

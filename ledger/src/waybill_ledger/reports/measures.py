@@ -27,6 +27,8 @@ _SIZE: Final = {
 class Measures:
     """State of the ledger at one moment."""
 
+    #: Whether there are tasks of other tenants than the default one.
+    has_tenants: bool = False
     #: The open subtasks of each tenant that has any.
     work: dict[str, list["OpenWork"]] = field(default_factory=dict)
     #: Number of open subtasks by service and state.
@@ -82,11 +84,10 @@ def open_work(connection: Connection, *, tenant: str | None = None) -> list[Open
     return [_open_work(row) for row in connection.execute(grouped)]
 
 
-def _work_by_tenant(connection: Connection) -> dict[str, list[OpenWork]]:
+def _work_by_tenant(connection: Connection, *, has_tenants: bool) -> dict[str, list[OpenWork]]:
     found: dict[str, list[OpenWork]] = {}
-    # Most installations have one tenant: then no task needs to be read.
-    others = select(TASKS.c.id).where(OF_TENANTS, TASKS.c.tenant > "")
-    if not connection.scalar(select(others.exists())):
+    if not has_tenants:
+        # As in most installations: no task needs to be read.
         work = open_work(connection)
         return {DEFAULT_TENANT: work} if work else {}
     grouped = _grouped_work().add_columns(TASKS.c.tenant).group_by(TASKS.c.tenant)
@@ -113,7 +114,9 @@ def _grouped_work() -> Select[*tuple[Any, ...]]:
 def measure(connection: Connection, wanted: Range) -> Measures:
     """Measures the ledger; `wanted` is the range that is searched for unplaced tasks."""
     measures = Measures()
-    measures.work = _work_by_tenant(connection)
+    others = select(TASKS.c.id).where(OF_TENANTS, TASKS.c.tenant > "")
+    measures.has_tenants = bool(connection.scalar(select(others.exists())))
+    measures.work = _work_by_tenant(connection, has_tenants=measures.has_tenants)
     for part in itertools.chain.from_iterable(measures.work.values()):
         states, service = measures.open[part.service], part.service
         states[part.state] = states.get(part.state, 0) + part.subtasks

@@ -97,6 +97,7 @@ class Measurer(PeriodicTask):
 def _measurement(now: datetime, measures: Measures, queues: dict[str, QueueMeasured] | None) -> Measurement:
     return Measurement(
         at=now,
+        has_tenants=measures.has_tenants,
         work=measures.work,
         gaps=measures.gaps,
         unpublished=measures.unpublished,
