@@ -1,5 +1,6 @@
 """The frame of the page: sessions, forms, scopes, prefixes, files of others. See also tests/pages."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from keys_under_test import id_of, key_in
 from waybill_contracts.states import State
 from waybill_gateway import ui
 from waybill_gateway.auth import needed_by
+from waybill_gateway.desk import GroupView
+from waybill_gateway.stats import Looks
 from waybill_gateway.ui.frame import formats
 from waybill_gateway.ui.frame.page_route import PageRoute
 from waybill_gateway.words import duration
@@ -274,3 +277,22 @@ async def test_queues_without_a_consumer_and_what_is_left_in_the_outbox_are_show
 
 async def test_queues_that_were_not_measured_yet_are_not_made_up(gateway: Gateway) -> None:
     assert "has measured nothing yet" in (await gateway.client.get("/ui/queues")).text
+
+
+async def test_the_overview_is_calm_only_once_all_was_looked_at(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(gateway.resources.relay), "is_connected", True)
+    await gateway.resources.records.write(store_measurements, Measurement(at=gateway.resources.records.now()))
+    go_on = asyncio.Event()
+
+    async def wait(*_: object) -> list[GroupView]:
+        await go_on.wait()
+        return []
+
+    monkeypatch.setattr(Looks, "_groups", wait)
+    page = (await gateway.client.get("/ui")).text
+    assert "Failures and open work are being looked at." in page
+    assert "Nothing needs you." not in page
+    go_on.set()
+    assert "Nothing needs you." in (await gateway.client.get("/ui")).text

@@ -204,7 +204,7 @@ def measured(**fields: Any) -> Seen:
 def found(
     *groups: GroupView, broker_is_connected: bool = True, now: float = 100, **fields: Any
 ) -> list[tuple[str, str]]:
-    seen = Snapshot(measured(**fields), groups, broker_is_connected)
+    seen = Snapshot(measured(**fields), groups, is_whole=True, broker_is_connected=broker_is_connected)
     return [(each.weight, each.title) for each in findings(seen, after(now), REGISTRY)]
 
 
@@ -273,10 +273,13 @@ def test_a_status_service_that_does_not_measure_is_found() -> None:
     assert found(now=95 + STALE_SECONDS + 1) == [
         ("bad", "The status service has not measured for 3 min 1 s"),
     ]
-    unknown = Snapshot(None, (), broker_is_connected=True)
+    unknown = Snapshot(None, (), is_whole=True, broker_is_connected=True)
     assert [each.title for each in findings(unknown, NOON, REGISTRY)] == [
         "The status service has measured nothing yet"
     ]
+    # What was not read yet is not reported as missing.
+    unread = Snapshot(None, (), is_whole=False, broker_is_connected=True)
+    assert findings(unread, NOON, REGISTRY) == []
 
 
 def test_a_tenant_sees_its_own_part_of_a_measurement() -> None:

@@ -32,13 +32,16 @@ class Snapshot:
     measured: Seen | None
     #: Groups of failures that are open, the regressed ones first; some of them, if there are many.
     groups: Sequence[GroupView]
+    #: Whether both were read; otherwise there may be more than what is found.
+    is_whole: bool
     broker_is_connected: bool
 
 
 def findings(seen: Snapshot, now: datetime, registry: Registry) -> list[FindingView]:
     """Tasks without a known place, what is away or stands still, failures."""
     measured = seen.measured
-    found = [*_stale(measured, now)]
+    is_unread = measured is None and not seen.is_whole
+    found = [] if is_unread else [*_stale(measured, now)]
     if measured is not None:
         found = [*_unplaced(measured), *found]
     found += _away(seen)

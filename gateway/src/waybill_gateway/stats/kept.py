@@ -9,6 +9,8 @@ Value = TypeVar("Value")
 
 #: A value is made for at most this share of the time: one that takes a second, every twenty.
 SHARE: Final = 0.05
+#: What fails after this time has failed slowly.
+_SLOW_SECONDS: Final = 1.0
 
 
 class Kept(Generic[Value]):
@@ -22,6 +24,8 @@ class Kept(Generic[Value]):
     def __init__(self, make: Callable[[], Awaitable[Value]], fresh_seconds: float) -> None:
         self._make, self._fresh_seconds = make, fresh_seconds
         self._value: Value | None = None
+        #: Whether there is a value.
+        self.is_made = False
         self._stale_at = 0.0
         self._making: asyncio.Task[Value] | None = None
 
@@ -47,9 +51,10 @@ class Kept(Generic[Value]):
         began = monotonic()
         try:
             self._value = value = await self._make()
+            self.is_made = True
         except Exception:
             # What ends in a time-out must not be made anew for each who asks; what fails at once may be.
-            if (took := monotonic() - began) > self._fresh_seconds:
+            if (took := monotonic() - began) > _SLOW_SECONDS:
                 self._stale_at = monotonic() + took / SHARE
             raise
         took = monotonic() - began

@@ -57,6 +57,7 @@ class Looks:
         return Snapshot(
             measured=seen_by(await self._measurement.get(patience), caller.sees),
             groups=await groups.get(patience) or [],
+            is_whole=self._measurement.is_made and groups.is_made,
             broker_is_connected=self.resources.relay.is_connected,
         )
 

@@ -29,7 +29,7 @@ async def get_stats(
     looks = looks_of(request, resources)
     seen = await looks.snapshot(caller, PATIENCE)
     counts = await looks.counts(caller, asked).get()
-    if counts is None:
+    if counts is None or not seen.is_whole:
         # The last look has failed after long: the next one is not yet due.
         raise ledger_unavailable()
     return StatsView(
