@@ -162,6 +162,22 @@ def test_two_deployments_at_once_make_one_schedule(client: Client, monkeypatch: 
     assert made.body["days"] in {5, 7}
 
 
+def test_deployments_at_once_all_change_a_schedule_that_exists(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deploy(days: int) -> Schedule:
+        event = remind.event("ann@example.com", days=days)
+        return remind.using(client=client).schedule("mondays", event, cron="0 9 * * MON")
+
+    before = deploy(11)
+    after_the_first_look(monkeypatch, threading.Barrier(6).wait)
+    with ThreadPoolExecutor(6) as pool:
+        changed = list(pool.map(deploy, range(12, 18)))
+
+    assert {each.id for each in changed} == {before.id}
+    assert [each.body["days"] for each in changed] == list(range(12, 18))
+
+
 def test_a_schedule_that_is_deleted_meanwhile_is_made_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

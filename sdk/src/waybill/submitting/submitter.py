@@ -1,11 +1,19 @@
 """Submits the tasks of a function."""
 
+import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypedDict, Unpack, overload
 
-from waybill.problems import NameTakenError, NoSuchScheduleError, ScheduleDeletedError
+from waybill.problems import (
+    ChangedMeanwhileError,
+    NameTakenError,
+    NoSuchScheduleError,
+    ScheduleDeletedError,
+)
 from waybill.submitting.clients import async_client, sync_client
 from waybill_contracts.events import Event
 
@@ -31,9 +39,12 @@ if TYPE_CHECKING:
 
 #: Parameters of a task.
 Q = ParamSpec("Q")
-#: What another deployment has done to a schedule since it was looked for; and whether a look is the last one.
-_MEANWHILE: Final = (NameTakenError, NoSuchScheduleError, ScheduleDeletedError)
-_LOOKS: Final = (False, False, True)
+#: What another deployment has done to a schedule since it was looked for.
+_MEANWHILE: Final = (NameTakenError, NoSuchScheduleError, ScheduleDeletedError, ChangedMeanwhileError)
+#: How often it is looked for again. Of those that change it at once one succeeds; the others come back at
+#: different times within so many seconds.
+_LOOKS: Final = 20
+_APART_SECONDS: Final = 0.25
 
 
 class TaskOptions(TypedDict, total=False):
@@ -165,15 +176,16 @@ class Submitter(Generic[Q]):
             ClientError: as for `client.schedules.create`.
         """
         stated, schedules = self._scheduled(event), self._client().schedules
-        for is_last in _LOOKS:
+        for left in range(_LOOKS, -1, -1):
             found = next(schedules.list(name=name, limit=1), None)
             try:
                 if found is None:
                     return schedules.create(name, stated, **timing)
                 return schedules.change(_same_kind(found, stated), body=stated, **timing)
             except _MEANWHILE:
-                if is_last:
+                if not left:
                     raise
+                time.sleep(_apart())
         raise AssertionError("the last look returns or raises")
 
     async def aschedule(
@@ -185,15 +197,16 @@ class Submitter(Generic[Q]):
         """
         stated = self._scheduled(event)
         async with self._async_client() as client:
-            for is_last in _LOOKS:
+            for left in range(_LOOKS, -1, -1):
                 found = [each async for each in client.schedules.list(name=name, limit=1)]
                 try:
                     if not found:
                         return await client.schedules.create(name, stated, **timing)
                     return await client.schedules.change(_same_kind(found[0], stated), body=stated, **timing)
                 except _MEANWHILE:
-                    if is_last:
+                    if not left:
                         raise
+                    await asyncio.sleep(_apart())
         raise AssertionError("the last look returns or raises")
 
     def submission(self, *args: Q.args, **arguments: Q.kwargs) -> "Submission":
@@ -257,3 +270,8 @@ def _same_kind(found: "Schedule", event: Event) -> str:
     if found.kind != event.KIND:
         raise ValueError(f"the schedule {found.name} makes tasks of the kind {found.kind}: take another name")
     return found.id
+
+
+def _apart() -> float:
+    """Seconds until the next look, at random: those that met should not meet again."""
+    return random.uniform(0, _APART_SECONDS)  # noqa: S311 - nothing is kept secret
