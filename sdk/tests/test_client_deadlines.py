@@ -1,13 +1,16 @@
 """How long calls take that may last: transfers of files, and waits."""
 
 import io
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
-from clients_under_test import Ask, Scripted, scripted
+from clients_under_test import ACCEPTED, Ask, OrderPlaced, Scripted, scripted
 
+from waybill.client import Client
 from waybill.problems import UnreachableError
 
 NOWHERE = "http://127.0.0.1:1"
@@ -39,6 +42,24 @@ def test_a_transfer_that_fails_late_is_tried_again(ask: Ask, name: str) -> None:
         ask(gateway.url, transfers()[name], deadline=0.5)
 
     assert len(gateway.received) == 2
+
+
+@pytest.mark.parametrize(("parts", "is_whole"), [(1, True), (3, False)])
+def test_an_answer_whose_last_part_is_late_is_no_lost_one(parts: int, *, is_whole: bool) -> None:
+    class Late(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            body = json.dumps(ACCEPTED).encode()
+            for part in range(parts):
+                time.sleep(0.3)
+                yield body[part * len(body) // parts : (part + 1) * len(body) // parts]
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(202, stream=Late()))
+    with Client(NOWHERE, transport=transport) as client:
+        if is_whole:
+            assert client.submit(OrderPlaced(order_id="17"), deadline=0.2).id == ACCEPTED["id"]
+        else:
+            with pytest.raises(UnreachableError, match="too long"):
+                client.submit(OrderPlaced(order_id="17"), deadline=0.2)
 
 
 def with_deadlines() -> dict[str, Callable[[Any], Any]]:

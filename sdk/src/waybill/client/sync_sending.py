@@ -137,12 +137,14 @@ class SyncSending:
 
 
 def _until(ends: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The parts of a body that are there in time.
+    """The parts of a body that are there in time; the last one may be late.
 
     Raises:
-        TimeoutError: one is not.
+        TimeoutError: another one is not.
     """
+    is_late = False
     for chunk in chunks:
-        if time.monotonic() > ends:
+        if is_late:
             raise TimeoutError("it takes too long")
         yield chunk
+        is_late = time.monotonic() > ends
