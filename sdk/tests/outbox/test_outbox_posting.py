@@ -1,6 +1,7 @@
 """What a relay does with answers that a gateway does not give at will."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Event
 
 import httpx
@@ -125,6 +126,18 @@ def test_a_proxy_that_takes_no_large_body_splits_the_rows_too(
         assert Poster(client).post([row]) == Refused(
             "413: no problem document, but '<html>too large</html>'", {}
         )
+
+
+def test_a_row_that_cannot_be_read_is_refused_by_its_place(
+    application: Engine, leasing: Callable[..., Leases]
+) -> None:
+    submitted(application, None, None)
+    with Client("http://gateway.example", deadline=0) as client:
+        good, bad = leasing().take(2).rows
+        outcome = Poster(client).post([good, replace(bad, send_at="2030-01-01T00:00:00")])
+    assert isinstance(outcome, Refused)
+    assert list(outcome.faults) == [1]
+    assert "the row cannot be read" in outcome.faults[1]
 
 
 def test_a_key_that_its_function_cannot_get_is_waited_for(

@@ -64,7 +64,16 @@ class Poster:
 
     def post(self, rows: Sequence[Row]) -> Outcome:
         """Posts rows together; either all of them are accepted, or none."""
-        submissions = [_submission(row) for row in rows]
+        submissions, faults = _submissions(rows)
+        if faults:
+            return Refused("some of the rows cannot be read", faults)
+        return self._posted(rows, submissions)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
+    def _posted(self, rows: Sequence[Row], submissions: Sequence[Submission]) -> Outcome:
         try:
             self._client.submit_many(submissions)
         except ProblemError as problem:
@@ -83,9 +92,16 @@ class Poster:
             return NotAnswered(f"the API key cannot be read: {error}", may_be_accepted=False)
         return Accepted()
 
-    def close(self) -> None:
-        """Closes its connections."""
-        self._client.close()
+
+def _submissions(rows: Sequence[Row]) -> tuple[list[Submission], dict[int, str]]:
+    """What the rows are, and the faults of those that another program has written and that are nothing."""
+    submissions, faults = [], {}
+    for place, row in enumerate(rows):
+        try:
+            submissions.append(_submission(row))
+        except (ValueError, TypeError) as error:
+            faults[place] = f"the row cannot be read: {error}"
+    return submissions, faults
 
 
 def _submission(row: Row) -> Submission:
