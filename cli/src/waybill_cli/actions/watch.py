@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Final, TypeVar
 
 from waybill_cli.command_line import CommandError, Exit, Unreachable
@@ -61,14 +62,19 @@ def follow_task(session: Session, task_id: str, timeout: float | None) -> State:
     # The stream begins with what services report.
     for event in session.gateway.get(f"/v1/tasks/{task_id}/timeline")["events"][:1]:
         session.out.result(event, event_line(event))
-    asyncio.run(_print_events(session, task_id, timeout))
-    # Also if the time is over: it may have ended at the last moment, or before the watch began.
-    task = session.gateway.get(f"/v1/tasks/{task_id}")
-    state = State(task["state"])
-    if not state.is_terminal:
-        raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it continues")
-    session.out.result(task, f"{task_id} is {state}")
-    return state
+    ends = inf if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if timeout is None else max(ends - time.monotonic(), 0)
+        asyncio.run(_print_events(session, task_id, left))
+        # Also if the time is over: it may have ended at the last moment, or before the watch began.
+        task = session.gateway.get(f"/v1/tasks/{task_id}")
+        state = State(task["state"])
+        if state.is_terminal:
+            session.out.result(task, f"{task_id} is {state}")
+            return state
+        # Before that, it was redriven when it had just ended.
+        if time.monotonic() >= ends:
+            raise CommandError(Exit.NO, f"{task_id} has no outcome after {timeout:g} s; it continues")
 
 
 async def _print_events(session: Session, task_id: str, seconds: float | None) -> None:
