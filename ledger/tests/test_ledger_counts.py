@@ -156,6 +156,16 @@ def test_an_attempt_that_a_cancellation_has_prevented_is_none(engine: Engine) ->
     assert sums(read(engine)) == {"accepted": 1, "cancelled": 1, "tasks_cancelled": 1}
 
 
+def test_an_attempt_that_was_given_up_before_it_ran_is_none(engine: Engine) -> None:
+    task = new_task()
+    accepted(engine, task)
+    died = reported(DEAD, task.id)
+    # As the service reports an attempt whose deadline had passed.
+    applied(engine, died.model_copy(update={"data": died.data.model_copy(update={"seconds": 0.0})}))
+
+    assert sums(read(engine)) == {"accepted": 1, "failed": 1, "tasks_failed": 1}
+
+
 def test_counts_of_many_tasks_share_a_row(engine: Engine) -> None:
     tasks = [new_task() for _ in range(30)]
     accepted(engine, *tasks)

@@ -11,9 +11,10 @@ from waybill_ledger.counts.counting import MINUTE_SECONDS, adding
 from waybill_ledger.schema import COUNTED, COUNTS
 
 HOUR_SECONDS: Final = 3600
-#: How long the counts of minutes are kept before they are added to those of their hours, and these.
+#: How long the counts of minutes are kept before they are added to those of their hours, and these: for 90
+#: days, of which the first is shown whole.
 KEEP_MINUTES: Final = timedelta(days=2)
-KEEP_HOURS: Final = timedelta(days=90)
+KEEP_HOURS: Final = timedelta(days=91)
 _KEY: Final = tuple(COUNTS.primary_key)
 
 

@@ -36,16 +36,17 @@ def count_change(
     data, type_ = event.data, event.type
     row = tally.row(event.time, (task.tenant, task.kind, before.service))
     known = before.attempt if before.redrive_no == after.redrive_no else 0
-    # A cancellation names the attempt that it has prevented.
-    if after.attempt > known and type_ is not _CANCELLED:
-        row.add(_ATTEMPTS, after.attempt - known)
+    # An outcome may name an attempt that never ran: it was cancelled, past its deadline, or parked.
+    has_run = type_ is _STARTED or (bool(data.seconds) and type_ is not _CANCELLED)
+    if (begun := after.attempt - known - (not has_run)) > 0:
+        row.add(_ATTEMPTS, begun)
     if type_ is _STARTED:
         if before.attempt or data.attempt != 1 or data.redrive_no:
             return None
         waited: timedelta = event.time - (task.due_at or task.created_at)
         row.add_pickup_seconds(waited.total_seconds())
         return waited
-    if data.seconds is not None:
+    if data.seconds:
         row.add_handler_seconds(data.seconds)
     # The same outcome of another attempt is none.
     if after.state is not before.state or known != before.attempt:
