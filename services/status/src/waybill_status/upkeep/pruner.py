@@ -55,6 +55,10 @@ class Pruner(PeriodicTask):
     async def prune(self) -> int:
         """Prunes everything that is due; returns the number of tasks."""
         now = self._records.now()
+        # First, because it is short, and must not wait for what is long, or fails.
+        fold = FoldStep(now - KEEP_MINUTES, now - KEEP_HOURS, STEP)
+        async for _ in scan_in_batches(self._records, fold_counts, fold, relaxed=True):
+            pass
         tasks = 0
         for state, oldest in (await self._records.read(oldest_finished)).items():
             keep = self._retention.of(state)
@@ -66,9 +70,6 @@ class Pruner(PeriodicTask):
             request = PruneKeys(now - self._retention.keys, STEP)
             async for _ in scan_in_batches(self._records, prune_keys, request, relaxed=True):
                 pass
-        fold = FoldStep(now - KEEP_MINUTES, now - KEEP_HOURS, STEP)
-        async for _ in scan_in_batches(self._records, fold_counts, fold, relaxed=True):
-            pass
         return tasks
 
     async def _prune_tasks(self, step: PruneStep) -> int:
