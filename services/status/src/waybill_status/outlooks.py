@@ -10,8 +10,8 @@ from waybill_database import Records
 from waybill_ledger import Outlook, outlook
 from waybill_ledger.registry import RegistryCopy
 
-#: How old an outlook may be, in seconds; less than the wait between two turns of any work, so that none sees
-#: what its own turn has changed as it was before.
+#: How old an outlook may be, in seconds: what becomes due is seen so much later. A periodic task that sees
+#: what its own turn has changed as it was before looks once more.
 FRESH_SECONDS: Final = 0.2
 
 
